@@ -1,0 +1,63 @@
+"""How Weft compiles its CPU kernels: cached, without the interpreter lock, one parallel kernel at a time.
+
+Numba's fallback threading layer ("workqueue") aborts the process when two Python threads are inside parallel kernels
+at once, and which layer is present depends on the machine. A parallel kernel here therefore always runs under
+`kernel_lock`: on a few cores a second one would only have taken turns with the first anyway.
+
+Pin the dtypes of what you pass (float32 values, int32 indices): every new combination compiles again. Numba's cache
+knows the file of the kernel itself, not of kernels it calls, so keep a kernel and its callees in one file.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+__all__ = ["kernel", "kernel_lock", "parallel_kernel"]
+
+kernel_lock = threading.RLock()
+"""Held while a parallel kernel runs. Re-entrant: take it around several kernels that must not be interleaved."""
+
+
+def _prefer_openmp() -> None:
+    """Choose OpenMP where this Numba has it and the user named no layer.
+
+    The other preference would be TBB, but a process that also loads Blender gets Blender's build of it.
+    """
+    if "NUMBA_THREADING_LAYER" in os.environ:
+        return
+    try:
+        importlib.import_module("numba.np.ufunc.omppool")
+    except ImportError:
+        return
+    numba.config.THREADING_LAYER = "omp"  # pyright: ignore[reportAttributeAccessIssue]
+
+
+_prefer_openmp()
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a serial function, callable from other kernels; it releases the interpreter lock."""
+    return numba.njit(cache=True, nogil=True)(function)
+
+
+def parallel_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function that uses `numba.prange`; calls from several Python threads wait for each other.
+
+    Not callable from other kernels. `.py_func` is the plain Python function, for a reference in tests.
+    """
+    compiled = numba.njit(cache=True, nogil=True, parallel=True)(function)
+
+    @functools.wraps(function)
+    def locked(*args: Any) -> Any:
+        with kernel_lock:
+            return compiled(*args)
+
+    locked.py_func = function  # pyright: ignore[reportAttributeAccessIssue]
+    return locked
