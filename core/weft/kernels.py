@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+from numba.core import config
 
 __all__ = ["kernel", "kernel_lock", "parallel_kernel"]
 
@@ -36,7 +37,7 @@ def _prefer_openmp() -> None:
         importlib.import_module("numba.np.ufunc.omppool")
     except ImportError:
         return
-    numba.config.THREADING_LAYER = "omp"  # pyright: ignore[reportAttributeAccessIssue]
+    config.THREADING_LAYER = "omp"  # pyright: ignore[reportAttributeAccessIssue]
 
 
 _prefer_openmp()

@@ -1,0 +1,67 @@
+"""Seeded noise. Randomness is an argument: no function here reads or sets a global generator.
+
+The same seed gives the same bytes on the same device. Every view must start from white noise of unit variance, and
+views that see the same cell of a canonical space must start from the same value: `projected` gives both, because it
+copies values (nearest lookup) and never mixes them. Bilinear lookup would lower the variance to Σw² < 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from weft.errors import InvalidInput
+
+__all__ = ["gaussian", "generator", "projected", "whitened"]
+
+
+def generator(seed: int, *stream: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator for `seed`; each `stream` (a phase, a variant, …) is independent of all others of that seed."""
+    if seed < 0 or min(stream, default=0) < 0:
+        raise InvalidInput(f"seed {seed} with stream {stream} is negative", "seeds and streams count from 0")
+    state = np.random.SeedSequence(seed, spawn_key=stream).generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(state[0] >> np.uint64(1)))
+
+
+def gaussian(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """N(0, I), float32, on the generator's device."""
+    return torch.randn(shape, generator=generator, device=generator.device)
+
+
+def projected(
+    index: NDArray[np.int32],  # [N·H·W], the cell that each pixel of each view looks up; -1: none
+    cells: int,
+    view_shape: tuple[int, int, int],  # N, H, W
+    channels: int,
+    generator: torch.Generator,
+) -> Tensor:  # [N, C, H, W]
+    """One N(0, I) field over the cells, looked up by every view; pixels that see no cell get noise of their own.
+
+    A cell seen by several pixels of one view gives its noise to the first of them, the rest draw their own: each view
+    alone is then exactly white, however coarse the cells are.
+    """
+    views, height, width = view_shape
+    if index.shape != (views * height * width,):
+        raise InvalidInput(
+            f"an index of shape {index.shape} does not fit views of {view_shape}",
+            f"give one cell, or -1, for each of the {views * height * width} pixels",
+        )
+    if index.size and index.max() >= cells:
+        raise InvalidInput(f"cell {index.max()} is not among the {cells} cells", "index cells from 0")
+    field = gaussian((cells, channels), generator)
+    rows = gaussian((len(index), channels), generator)
+    lookup = torch.from_numpy(whitened(index, views).astype(np.int64)).to(rows.device)
+    seen = torch.nonzero(lookup >= 0).squeeze(1)
+    rows[seen] = field[lookup[seen]]
+    return rows.reshape(views, height, width, channels).permute(0, 3, 1, 2).contiguous()
+
+
+def whitened(index: NDArray[np.int32], views: int) -> NDArray[np.int32]:
+    """`index` with every cell kept at its first pixel in each view and -1 at its others in that view."""
+    result = np.full_like(index, -1)
+    for before, after in zip(index.reshape(views, -1), result.reshape(views, -1), strict=True):
+        cells, first = np.unique(before, return_index=True)
+        after[first] = cells
+    return result

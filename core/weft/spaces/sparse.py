@@ -1,0 +1,144 @@
+"""Sparse matrices times dense columns: compressed rows, int32 indices, float32 values.
+
+int64 indices would be 2.7 times slower. The CPU product is a parallel kernel in which every output row is one thread's
+sum in storage order, so its bytes do not depend on the number of threads; other devices use torch's own product, which
+is also the reference in tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numba
+import numpy as np
+import scipy.sparse
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from weft.errors import InvalidInput
+from weft.kernels import parallel_kernel
+
+__all__ = ["SparseMatrix", "reference_product"]
+
+
+@dataclass(frozen=True, eq=False)
+class SparseMatrix:
+    """Compressed sparse rows. The arrays are shared, not copied, and must not change afterwards."""
+
+    row_starts: NDArray[np.int32]  # [R + 1]
+    indices: NDArray[np.int32]  # [entries], the column of each entry
+    values: NDArray[np.float32]  # [entries]
+    columns: int
+
+    def __post_init__(self) -> None:
+        if (self.row_starts.dtype, self.indices.dtype, self.values.dtype) != (np.int32, np.int32, np.float32):
+            kinds = f"{self.row_starts.dtype}, {self.indices.dtype}, {self.values.dtype}"
+            raise InvalidInput(f"sparse arrays of {kinds}, expected int32, int32, float32", "convert them")
+        if self.row_starts[-1] != len(self.indices) or len(self.indices) != len(self.values):
+            raise InvalidInput(
+                f"rows end at {self.row_starts[-1]}, with {len(self.indices)} indices and {len(self.values)} values"
+            )
+        if len(self.indices) and (self.indices.min() < 0 or self.indices.max() >= self.columns):
+            raise InvalidInput(f"column indices leave 0 to {self.columns - 1}")
+
+    @classmethod
+    def from_entries(
+        cls,
+        rows: NDArray[np.integer],
+        columns: NDArray[np.integer],
+        values: NDArray[np.floating],
+        shape: tuple[int, int],
+    ) -> SparseMatrix:
+        """Entries in any order; entries at the same place add up."""
+        return cls._from_scipy(scipy.sparse.coo_array((values, (rows, columns)), shape).tocsr(), shape[1])
+
+    @classmethod
+    def from_index(cls, index: NDArray[np.integer], columns: int) -> SparseMatrix:
+        """Row r holds a single 1 at column index[r], or nothing for -1."""
+        kept = index >= 0
+        starts = np.zeros(len(index) + 1, np.int32)
+        np.cumsum(kept, out=starts[1:])
+        indices = index[kept].astype(np.int32)
+        return cls(starts, indices, np.ones(len(indices), np.float32), columns)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.row_starts) - 1, self.columns
+
+    @cached_property
+    def row_counts(self) -> NDArray[np.int32]:
+        """[R] entries in each row."""
+        return np.diff(self.row_starts)
+
+    @cached_property
+    def row_sums(self) -> NDArray[np.float32]:
+        """[R]"""
+        return (self @ torch.ones(self.columns, 1))[:, 0].numpy()
+
+    @cached_property
+    def transpose(self) -> SparseMatrix:
+        """The transpose, built once."""
+        return self._from_scipy(self.to_scipy().T.tocsr(), self.shape[0])
+
+    def rows_scaled(self, weights: NDArray[np.float32]) -> SparseMatrix:
+        """Row r times weights[r]; shares the structure."""
+        return replace(self, values=self.values * np.repeat(weights.astype(np.float32), self.row_counts))
+
+    def rows_normalized(self) -> SparseMatrix:
+        """Rows sum to 1; rows that sum to 0 stay."""
+        sums = self.row_sums
+        return self.rows_scaled(np.divide(1, sums, out=np.zeros_like(sums), where=sums != 0))
+
+    def __matmul__(self, dense: Tensor) -> Tensor:
+        """[columns, C] float32 to [R, C], on the device of `dense`."""
+        if dense.ndim != 2 or dense.shape[0] != self.columns or dense.dtype != torch.float32:
+            raise InvalidInput(
+                f"{dense.dtype} of shape {tuple(dense.shape)} cannot be multiplied by {self.shape}",
+                f"expected float32 [{self.columns}, C]",
+            )
+        if dense.device.type != "cpu":
+            return reference_product(self, dense)
+        out = torch.empty(self.shape[0], dense.shape[1])
+        columns = dense.detach().contiguous().numpy()
+        _csr_product(self.row_starts, self.indices, self.values, columns, out.numpy())
+        return out
+
+    def to_scipy(self) -> scipy.sparse.csr_array:
+        return scipy.sparse.csr_array((self.values, self.indices, self.row_starts), self.shape)
+
+    @classmethod
+    def _from_scipy(cls, matrix: scipy.sparse.csr_array, columns: int) -> SparseMatrix:
+        if matrix.nnz >= 2**31:
+            raise InvalidInput(f"{matrix.nnz} entries are too many for 32-bit indices", "use fewer or smaller views")
+        starts, indices = matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32)
+        return cls(starts, indices, matrix.data.astype(np.float32), columns)
+
+
+def reference_product(matrix: SparseMatrix, dense: Tensor) -> Tensor:
+    """`matrix @ dense` by torch, on the device of `dense`."""
+    rows = torch.from_numpy(np.repeat(np.arange(matrix.shape[0]), matrix.row_counts))
+    places = torch.stack([rows, torch.from_numpy(matrix.indices).long()])
+    values = torch.from_numpy(matrix.values)
+    sparse = torch.sparse_coo_tensor(places, values, matrix.shape, is_coalesced=True, check_invariants=False)
+    return sparse.to(dense.device) @ dense
+
+
+@parallel_kernel
+def _csr_product(row_starts, indices, values, dense, out):  # i4 [R+1], i4 [E], f4 [E], f4 [columns, C], f4 [R, C]
+    channels = dense.shape[1]
+    for row in numba.prange(len(row_starts) - 1):
+        if channels == 3:  # Colours: three sums in registers are twice as fast as sums in memory.
+            a = b = c = np.float32(0)
+            for entry in range(row_starts[row], row_starts[row + 1]):
+                column, value = indices[entry], values[entry]
+                a += value * dense[column, 0]
+                b += value * dense[column, 1]
+                c += value * dense[column, 2]
+            out[row, 0], out[row, 1], out[row, 2] = a, b, c
+        else:
+            out[row, :] = 0
+            for entry in range(row_starts[row], row_starts[row + 1]):
+                for channel in range(channels):
+                    out[row, channel] += values[entry] * dense[indices[entry], channel]
