@@ -1,0 +1,1 @@
+"""Cameras, meshes and their sparse rasterisation on the CPU."""
