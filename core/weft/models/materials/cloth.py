@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from weft.models.materials.canvas import Canvas, ramp, rgb, smooth
+from weft.models.materials.canvas import Canvas, rgb, smooth
 
 __all__ = ["woven_fabric"]
 

@@ -1,0 +1,147 @@
+"""Wavefront OBJ: `v`, `vt`, `f`, `o`, `g` in; `v`, `vt`, `f`, a material and its texture out.
+
+Polygons become triangle fans. `o` starts an object, as in Blender; `g` only names one where the file has no `o`
+(groups cut one surface into parts that share a texture). Indices may be negative. Normals and materials are not read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from weft.errors import InvalidMesh
+from weft.geometry.mesh import Mesh
+
+__all__ = ["read_obj", "write_mtl", "write_obj"]
+
+
+class _Faces:
+    """Faces gathered by (corners, form of a corner), so that each group is converted in one piece."""
+
+    def __init__(self) -> None:
+        self.texts: dict[tuple[int, str], list[bytes]] = defaultdict(list)
+        self.places: dict[tuple[int, str], list[tuple[int, int]]] = defaultdict(list)  # (order, object)
+        self.count = 0
+
+    def add(self, text: bytes, owner: int, vertices: int, uvs: int) -> None:
+        corners = text.split()
+        if len(corners) < 3:
+            raise ValueError(f"a face with {len(corners)} corners")
+        if b"-" in text:
+            corners = [_absolute(corner, vertices, uvs) for corner in corners]
+            text = b" ".join(corners)
+        first = corners[0]
+        form = "v" if b"/" not in first else "v//n" if b"//" in first else "v/t/n" if first.count(b"/") == 2 else "v/t"
+        self.texts[len(corners), form].append(text)
+        self.places[len(corners), form].append((self.count, owner))
+        self.count += 1
+
+    def triangles(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Vertex i4 [F, 3] and UV i4 [F, 3] indices (-1: none), both from 0, and the object of each triangle."""
+        vertices, uvs, order, owners = [], [], [], []
+        for (corners, form), texts in self.texts.items():
+            columns = len(form.replace("//", "/").split("/"))
+            flat = b" ".join(texts).replace(b"/", b" ").split()
+            table = np.array(flat, dtype=np.int64).reshape(len(texts), corners, columns) - 1
+            fan = np.array([(0, i, i + 1) for i in range(1, corners - 1)])
+            places = np.repeat(np.array(self.places[corners, form]), len(fan), axis=0)
+            vertices.append(table[:, fan, 0].reshape(-1, 3))
+            has_uv = form.startswith("v/t")
+            uvs.append(table[:, fan, 1].reshape(-1, 3) if has_uv else np.full_like(vertices[-1], -1))
+            order.append(places[:, 0])
+            owners.append(places[:, 1])
+        back = np.argsort(np.concatenate(order), kind="stable")
+        return np.concatenate(vertices)[back], np.concatenate(uvs)[back], np.concatenate(owners)[back]
+
+
+def _absolute(corner: bytes, vertices: int, uvs: int) -> bytes:
+    """ "-1/-1/-1" → the same corner counted from the file's start; -1 is the latest so far."""
+    totals = (vertices, uvs, 0)
+    parts = corner.split(b"/")
+    fixed = [
+        part if not part.startswith(b"-") else b"1" if i == 2 else str(totals[i] + 1 + int(part)).encode()
+        for i, part in enumerate(parts)
+    ]
+    return b"/".join(fixed)
+
+
+def read_obj(data: bytes, name: str) -> list[Mesh]:
+    """The file's objects in its own axes; `name` is taken where the file names none."""
+    if b"\0" in data[:4096]:
+        raise ValueError("it holds binary data")
+    positions: list[bytes] = []
+    coordinates: list[bytes] = []
+    labels, group, faces = [""], "", _Faces()
+    for line in data.replace(b"\\\n", b" ").splitlines():
+        key, _, rest = line.strip().partition(b" ")
+        if key == b"v":
+            positions.append(rest)
+        elif key == b"vt":
+            coordinates.append(rest)
+        elif key == b"f":
+            faces.add(rest.partition(b"#")[0], len(labels) - 1, len(positions), len(coordinates))
+        elif key == b"o":
+            labels.append(rest.decode("utf-8", "replace").strip())
+        elif key == b"g" and not group:
+            group = rest.decode("utf-8", "replace").strip()
+    if not faces.count:
+        raise InvalidMesh(f"{name!r} has no faces", "export the mesh itself, not points or curves")
+    labels[0] = labels[0] or group
+    return _objects(_table(positions, 3), _table(coordinates, 2), faces, labels, name)
+
+
+def _table(lines: list[bytes], columns: int) -> np.ndarray:
+    """The first `columns` numbers of each line, f4 [lines, columns] (missing texture coordinates are 0)."""
+    if not lines:
+        return np.zeros((0, columns), np.float32)
+    width = len(lines[0].split())
+    flat = np.array(b" ".join(lines).split(), dtype=np.float32)
+    if len(flat) == width * len(lines) and width >= columns:
+        return flat.reshape(len(lines), width)[:, :columns]
+    rows = [[*line.split()[:columns], b"0"][:columns] for line in lines]
+    return np.array(rows, dtype=np.float32)
+
+
+def _objects(positions: np.ndarray, uvs: np.ndarray, faces: _Faces, labels: list[str], name: str) -> list[Mesh]:
+    vertex, uv, owner = faces.triangles()
+    if vertex.min() < 0 or vertex.max() >= len(positions) or uv.max() >= len(uvs):
+        raise ValueError("a face refers to a vertex that the file does not have")
+    meshes = []
+    for number in np.unique(owner):
+        mine = owner == number
+        used, local = np.unique(vertex[mine], return_inverse=True)
+        corner = uv[mine]
+        corner_uv = uvs[corner] if (corner >= 0).all() else None
+        triangles = local.reshape(-1, 3).astype(np.int32)
+        meshes.append(Mesh(labels[number] or name, positions[used], triangles, corner_uv))
+    return meshes
+
+
+def write_obj(meshes: Sequence[Mesh], materials: Sequence[str], library: str) -> bytes:
+    """The objects in the axes they are in, each with its material of `library`."""
+    lines = [f"mtllib {library}"]
+    first_vertex, first_uv = 1, 1
+    for mesh, material in zip(meshes, materials, strict=True):
+        if mesh.corner_uv is None:
+            raise InvalidMesh(f"{mesh.name!r} has no UVs", "unwrap it before saving a texture on it")
+        uvs, index = np.unique(mesh.corner_uv.reshape(-1, 2), axis=0, return_inverse=True)
+        lines += [f"o {mesh.name}", f"usemtl {material}"]
+        # Nine significant digits bring every float32 back to the bit.
+        lines += [f"v {x:.9g} {y:.9g} {z:.9g}" for x, y, z in mesh.vertices.tolist()]
+        lines += [f"vt {u:.9g} {v:.9g}" for u, v in uvs.tolist()]
+        corners = np.stack([mesh.faces + first_vertex, index.reshape(-1, 3) + first_uv], -1).reshape(-1, 6)
+        lines += ["f {}/{} {}/{} {}/{}".format(*row) for row in corners.tolist()]
+        first_vertex += len(mesh.vertices)
+        first_uv += len(uvs)
+    return ("\n".join(lines) + "\n").encode()
+
+
+def write_mtl(materials: Sequence[str], pictures: Sequence[str]) -> bytes:
+    """One matt material per texture file."""
+    blocks = [
+        f"newmtl {material}\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {picture}\n"
+        for material, picture in zip(materials, pictures, strict=True)
+    ]
+    return "\n".join(blocks).encode()
