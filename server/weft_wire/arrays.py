@@ -1,4 +1,4 @@
-"""Arrays as the wire sees them: a dtype from a short list, a shape in Python integers, a hash, raw little-endian bytes."""
+"""Arrays as the wire sees them: a dtype from a short list, a shape in Python integers, a hash, raw bytes."""
 
 from __future__ import annotations
 

@@ -1,0 +1,203 @@
+"""A blocking client: the session, one call at a time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weft_wire.errors import WireError
+from weft_wire.events import ConnectionEvent, Event, FailedRequest, JobResult, ResultEvent, StateEvent
+from weft_wire.jobs import TASKS, Task
+from weft_wire.messages import Cancel, Job, Jobs, JobState, List, Release, Welcome
+from weft_wire.session import Session
+
+__all__ = ["Client"]
+
+
+class Client:
+    """Connect, or raise a WireError that says what to do. Use it in a `with` statement.
+
+    `timeout`: seconds to connect and for short requests; uploads, jobs and downloads take as long as they take, and
+    survive a connection that breaks for less than `patience` seconds.
+    """
+
+    patience = 60.0
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        timeout: float = 5.0,
+        key_dir: Path | str | None = None,
+        program: str = "weft",
+        tasks: Mapping[str, Task] = TASKS,
+    ) -> None:
+        self.timeout = timeout
+        self.session = Session(address, key_dir=key_dir, program=program, tasks=tasks)
+        self._inboxes: dict[str, deque[Event]] = {}
+        self._pumping = threading.Lock()
+        self._lost: tuple[float, WireError] | None = None  # since when, and why
+        self._welcome: Welcome | None = None
+        self.session.start()
+        try:
+            self._connect(timeout)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect; jobs on the server go on."""
+        self.session.close()
+
+    @property
+    def welcome(self) -> Welcome:
+        """What the server last said about itself: version, limits, capabilities, epoch."""
+        self._pump(0.0)
+        assert self._welcome is not None, "the constructor waits for it"
+        return self.session.welcome or self._welcome
+
+    def submit(
+        self,
+        task: str,
+        params: Any,
+        arrays: dict[str, np.ndarray],
+        labels: Sequence[str] = (),
+        job_id: str | None = None,
+    ) -> str:
+        """Send a job and wait until the server has accepted it, or raise what is wrong with it. Returns its id."""
+        job_id = self.session.submit(task, params, arrays, labels, job_id)
+        inbox = self._inboxes.setdefault(job_id, deque())
+        self._wait(inbox, None)
+        if isinstance(inbox[0], FailedRequest):
+            raise self._failure(job_id)
+        return job_id
+
+    def events(self, job_id: str, after_seq: int = 0, timeout: float | None = None) -> Iterator[Event]:
+        """The job's events as they come, up to its terminal state. A job of an earlier connection is watched anew,
+        from `after_seq` on. `timeout`: seconds between two events, after which a WireError is raised."""
+        if job_id not in self._inboxes:
+            self._inboxes[job_id] = deque()
+            self.session.watch(job_id, after_seq)
+        inbox = self._inboxes[job_id]
+        while True:
+            self._wait(inbox, timeout)
+            if isinstance(inbox[0], FailedRequest):
+                raise self._failure(job_id)
+            event = inbox.popleft()
+            final = isinstance(event, StateEvent) and event.terminal
+            if final:
+                self._inboxes.pop(job_id, None)
+            yield event
+            if final:
+                return
+
+    def fetch(self, job_id: str, timeout: float | None = None) -> JobResult:
+        """The result of a succeeded job; any other raises why it has none."""
+        self.session.fetch(job_id)
+        found: list[ResultEvent | FailedRequest] = []
+
+        def arrived() -> bool:
+            inbox = self._inboxes.setdefault(job_id, deque())
+            found.extend(event for event in inbox if isinstance(event, ResultEvent | FailedRequest))
+            return bool(found)
+
+        self._wait_until(arrived, timeout)
+        inbox = self._inboxes[job_id]
+        inbox.remove(found[0])
+        if not inbox:
+            del self._inboxes[job_id]
+        if isinstance(found[0], FailedRequest):
+            raise found[0].error
+        return found[0].result
+
+    def cancel(self, job_id: str) -> JobState:
+        """Ask the job to stop; returns its present state. `events` tells when it has stopped."""
+        return self._ask(Cancel(job_id), Job).job
+
+    def release(self, job_id: str) -> None:
+        """Let the server forget a finished job and its results."""
+        self._ask(Release(job_id), Job)
+        self._inboxes.pop(job_id, None)
+
+    def jobs(self) -> list[JobState]:
+        """All jobs of this client's key, oldest first."""
+        found: list[JobState] = []
+        more = True
+        while more:
+            page = self._ask(List(found[-1].number if found else 0), Jobs)
+            found.extend(page.jobs)
+            more = page.more
+        return found
+
+    def _ask(self, message: Any, expected: type[Any]) -> Any:
+        future: Future[Any] = self.session.request(message)
+        try:
+            answer = future.result(self.timeout)
+        except FutureTimeout:
+            future.cancel()
+            self._pump(0.0)
+            self._check_patience(0.0)
+            raise WireError("timeout", f"no answer within {self.timeout:g} s", "is the server overloaded?") from None
+        assert isinstance(answer, expected), answer
+        return answer
+
+    def _connect(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while self._welcome is None:
+            self._pump(max(deadline - time.monotonic(), 0.0))
+            if self._lost:
+                raise self._lost[1]
+            if time.monotonic() > deadline:
+                raise WireError("timeout", f"no answer within {timeout:g} s", "check the address, and any firewall")
+
+    def _wait(self, inbox: deque[Event], timeout: float | None) -> None:
+        self._wait_until(lambda: bool(inbox), timeout)
+
+    def _wait_until(self, condition: Callable[[], bool], timeout: float | None) -> None:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not condition():
+            left = 1.0 if deadline is None else min(deadline - time.monotonic(), 1.0)
+            if left <= 0:
+                raise WireError("timeout", f"nothing came from the server for {timeout:g} s", "`weft doctor` may help")
+            self._pump(left)
+            self._check_patience(self.patience)
+
+    def _pump(self, seconds: float) -> None:
+        """Sort what has come into the inboxes of the jobs."""
+        with self._pumping:
+            if seconds:
+                self.session.events.wait(seconds)
+            for event in self.session.poll():
+                if isinstance(event, ConnectionEvent):
+                    self._note(event)
+                else:
+                    self._inboxes.setdefault(event.job_id, deque()).append(event)
+
+    def _note(self, event: ConnectionEvent) -> None:
+        if event.welcome:
+            self._welcome, self._lost = event.welcome, None
+        elif event.error and self._lost is None:
+            self._lost = (time.monotonic(), event.error)
+
+    def _check_patience(self, seconds: float) -> None:
+        if self._lost and time.monotonic() - self._lost[0] >= seconds:
+            raise self._lost[1]
+
+    def _failure(self, job_id: str) -> WireError:
+        failed = self._inboxes.pop(job_id)[0]
+        assert isinstance(failed, FailedRequest)
+        return failed.error
