@@ -200,6 +200,12 @@ def frame_object(
 
 
 def _projected_bounds(points: np.ndarray, cameras: Sequence[Camera]) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest image coordinates f8 [N, 2] of the points in every camera."""
-    seen = [camera.project(points)[0].astype(np.float64) for camera in cameras]
-    return np.stack([xy.min(0) for xy in seen]), np.stack([xy.max(0) for xy in seen])
+    """Least and greatest image coordinates f8 [N, 2] of the points in every camera; all points lie in front."""
+    views = np.stack([camera.view_matrix for camera in cameras], 1).reshape(-1, 4)  # right, up and depth of each
+    low, high = np.full((2, len(cameras)), np.inf), np.full((2, len(cameras)), -np.inf)
+    for start in range(0, len(points), 4096):  # pieces that stay in the processor's cache
+        seen = views[:, :3] @ points[start : start + 4096].T.astype(np.float64) + views[:, 3:]
+        right, up, depth = seen.reshape(3, len(cameras), -1)
+        xy = np.stack([right, -up]) / depth
+        low, high = np.minimum(low, xy.min(2)), np.maximum(high, xy.max(2))
+    return low.T, high.T

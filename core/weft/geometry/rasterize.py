@@ -82,7 +82,7 @@ class _Canvas:
     def __init__(self, vertices: np.ndarray, faces: np.ndarray) -> None:
         self.vertices = np.ascontiguousarray(vertices, np.float32)
         self.faces = np.ascontiguousarray(faces, np.int32)
-        self.projected = np.empty((len(vertices), 4))
+        self.screen = np.empty((len(vertices), 2), np.float32)
         self.drawn = np.empty(len(faces), np.int32)
         self.columns = np.empty((len(faces), 2), np.int32)
         self.rows = np.empty((len(faces), 2), np.int32)
@@ -92,7 +92,7 @@ class _Canvas:
     ) -> Fragments:
         result = _empty((height, width))
         near = reach[0] if lens[4] > 0 else 0.0  # of w, which is 1 in an orthographic view
-        scratch = (self.projected, self.drawn, self.columns, self.rows)
+        scratch = (self.screen, self.drawn, self.columns, self.rows)
         draw_view(
             self.vertices, self.faces, matrix, lens, float(near), np.array(reach, np.float32), cull, *scratch, *result
         )
@@ -147,14 +147,14 @@ def rasterize_patches(
 
 def _blocks(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Triangles in blocks of neighbours: order i4 [F], starts i8 [B + 1], box corners f4 [B, 3] and [B, 3]."""
-    corners = vertices[faces]
-    low, high = corners.min(1), corners.max(1)
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
     middle = (low + high) / 2
     origin = middle.min(0)
     extent = max(float((middle.max(0) - origin).max()), 1e-30)
     cells = max(1, round((len(faces) / _BLOCK) ** (1 / 2)))  # a surface fills about this square of a grid's cells
-    cell = np.minimum((middle - origin) * np.float32(cells / extent), cells - 1).astype(np.int64)
-    order = np.argsort((cell[:, 0] * cells + cell[:, 1]) * cells + cell[:, 2], kind="stable").astype(np.int32)
+    cell = np.minimum((middle - origin) * np.float32(cells / extent), cells - 1).astype(np.int32)
+    order = np.argsort((cell[:, 0] * cells + cell[:, 1]) * cells + cell[:, 2]).astype(np.int32)
     starts = np.append(np.arange(0, len(faces), _BLOCK), len(faces))
     lows = np.minimum.reduceat(low[order], starts[:-1])
     highs = np.maximum.reduceat(high[order], starts[:-1])

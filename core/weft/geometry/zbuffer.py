@@ -23,53 +23,19 @@ from weft.kernels import kernel, parallel_kernel
 __all__ = ["draw_patches", "draw_view", "interpolate_rows"]
 
 _CHUNK = 16384  # triangles that are culled as one piece of work
-_BAND = 16  # rows that are drawn as one piece of work
+_BAND = 32  # rows that are drawn as one piece of work
+_MARGIN = 1e-2  # pixels, for bounds taken from rounded coordinates
 
 
 @kernel
-def _project(point, matrix, lens, near, out):
-    """Write (x, y, w, depth) of a point. `lens` = (fx, fy, cx, cy, perspective). Before the near plane x and y stay
-    multiplied by w, since they cannot be divided."""
-    right = matrix[0, 0] * point[0] + matrix[0, 1] * point[1] + matrix[0, 2] * point[2] + matrix[0, 3]
-    up = matrix[1, 0] * point[0] + matrix[1, 1] * point[1] + matrix[1, 2] * point[2] + matrix[1, 3]
-    depth = matrix[2, 0] * point[0] + matrix[2, 1] * point[1] + matrix[2, 2] * point[2] + matrix[2, 3]
+def _project(points, index, matrix, lens):
+    """(x·w, y·w, w, depth) of a point. `lens` = (fx, fy, cx, cy, perspective)."""
+    x, y, z = points[index, 0], points[index, 1], points[index, 2]
+    right = matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z + matrix[0, 3]
+    up = matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z + matrix[1, 3]
+    depth = matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z + matrix[2, 3]
     w = depth if lens[4] > 0.0 else 1.0
-    scale = 1.0 / w if w >= near else 1.0
-    out[0] = (lens[0] * right + lens[2] * w) * scale
-    out[1] = (lens[3] * w - lens[1] * up) * scale
-    out[2] = w
-    out[3] = depth
-
-
-@kernel
-def _grow(bounds, x, y):
-    bounds[0] = min(bounds[0], x)
-    bounds[1] = max(bounds[1], x)
-    bounds[2] = min(bounds[2], y)
-    bounds[3] = max(bounds[3], y)
-
-
-@kernel
-def _bound(a, b, c, near, bounds):
-    """Write the screen bounds (x0, x1, y0, y1) of the triangle's part beyond the near plane; False if it has none."""
-    bounds[0] = bounds[2] = np.inf
-    bounds[1] = bounds[3] = -np.inf
-    if a[2] >= near and b[2] >= near and c[2] >= near:
-        _grow(bounds, a[0], a[1])
-        _grow(bounds, b[0], b[1])
-        _grow(bounds, c[0], c[1])
-        return True
-    seen = False
-    for p, q in ((a, b), (b, c), (c, a)):
-        if p[2] >= near:
-            _grow(bounds, p[0], p[1])
-            seen = True
-        if (p[2] >= near) != (q[2] >= near):
-            t = (near - p[2]) / (q[2] - p[2])
-            px, py = (p[0] * p[2], p[1] * p[2]) if p[2] >= near else (p[0], p[1])
-            qx, qy = (q[0] * q[2], q[1] * q[2]) if q[2] >= near else (q[0], q[1])
-            _grow(bounds, (px + t * (qx - px)) / near, (py + t * (qy - py)) / near)
-    return seen
+    return lens[0] * right + lens[2] * w, lens[3] * w - lens[1] * up, w, depth
 
 
 @kernel
@@ -81,34 +47,44 @@ def _pixels(low, high, size):
 
 
 @kernel
-def _draw(index, a, b, c, near, reach, cull, columns, rows, triangle, barycentric, depth):
-    """Draw one triangle into the given columns and rows (first, last) of the z-buffer arrays."""
-    ax, ay = (a[0] * a[2], a[1] * a[2]) if a[2] >= near else (a[0], a[1])
-    bx, by = (b[0] * b[2], b[1] * b[2]) if b[2] >= near else (b[0], b[1])
-    cx, cy = (c[0] * c[2], c[1] * c[2]) if c[2] >= near else (c[0], c[1])
-    x0, y0, s0 = by * c[2] - b[2] * cy, b[2] * cx - bx * c[2], bx * cy - by * cx
-    x1, y1, s1 = cy * a[2] - c[2] * ay, c[2] * ax - cx * a[2], cx * ay - cy * ax
-    x2, y2, s2 = ay * b[2] - a[2] * by, a[2] * bx - ax * b[2], ax * by - ay * bx
-    volume = ax * x0 + ay * y0 + a[2] * s0
+def _clipped_bounds(a, b, c, near):
+    """The screen bounds x0, x1, y0, y1 of the triangle's part beyond the near plane; x0 > x1 if it has none."""
+    x0, x1, y0, y1 = np.inf, -np.inf, np.inf, -np.inf
+    for p, q in ((a, b), (b, c), (c, a)):
+        if p[2] >= near:
+            x, y = p[0] / p[2], p[1] / p[2]
+            x0, x1, y0, y1 = min(x0, x), max(x1, x), min(y0, y), max(y1, y)
+        if (p[2] >= near) != (q[2] >= near):
+            t = (near - p[2]) / (q[2] - p[2])
+            x, y = (p[0] + t * (q[0] - p[0])) / near, (p[1] + t * (q[1] - p[1])) / near
+            x0, x1, y0, y1 = min(x0, x), max(x1, x), min(y0, y), max(y1, y)
+    return x0, x1, y0, y1
+
+
+@kernel
+def _draw(index, a, b, c, nearest, farthest, cull, i0, i1, j0, j1, triangle, barycentric, depth):
+    """Draw one triangle into the columns i0 to i1 and the rows j0 to j1 of the z-buffer arrays."""
+    x0, y0, s0 = b[1] * c[2] - b[2] * c[1], b[2] * c[0] - b[0] * c[2], b[0] * c[1] - b[1] * c[0]
+    x1, y1, s1 = c[1] * a[2] - c[2] * a[1], c[2] * a[0] - c[0] * a[2], c[0] * a[1] - c[1] * a[0]
+    x2, y2, s2 = a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+    volume = a[0] * x0 + a[1] * y0 + a[2] * s0
     # Rows count downwards, so a triangle that is counter-clockwise for the viewer has a negative volume.
     if volume == 0.0 or (cull and volume > 0.0):
         return
     if volume < 0.0:
         x0, y0, s0, x1, y1, s1, x2, y2, s2 = -x0, -y0, -s0, -x1, -y1, -s1, -x2, -y2, -s2
-    for j in range(rows[0], rows[1] + 1):
+    for j in range(j0, j1 + 1):
         y = j + 0.5
         r0, r1, r2 = y0 * y + s0, y1 * y + s1, y2 * y + s2
-        for i in range(columns[0], columns[1] + 1):
+        for i in range(i0, i1 + 1):
             x = i + 0.5
             e0, e1, e2 = x0 * x + r0, x1 * x + r1, x2 * x + r2
-            if e0 < 0.0 or e1 < 0.0 or e2 < 0.0:
-                continue
             total = e0 + e1 + e2
-            if total <= 0.0:
+            if min(e0, e1, e2) < 0.0 or total <= 0.0:
                 continue
             e0, e1, e2 = e0 / total, e1 / total, e2 / total
             z = np.float32(e0 * a[3] + e1 * b[3] + e2 * c[3])
-            if z < reach[0] or z > reach[1] or z > depth[j, i] or (z == depth[j, i] and index > triangle[j, i]):
+            if z < nearest or z > farthest or z > depth[j, i] or (z == depth[j, i] and index > triangle[j, i]):
                 continue
             triangle[j, i] = index
             depth[j, i] = z
@@ -119,30 +95,35 @@ def _draw(index, a, b, c, near, reach, cull, columns, rows, triangle, barycentri
 
 @parallel_kernel
 def draw_view(
-    vertices, faces, matrix, lens, near, reach, cull, projected, drawn, columns, rows, triangle, barycentric, depth
+    vertices, faces, matrix, lens, near, reach, cull, screen, drawn, columns, rows, triangle, barycentric, depth
 ):
-    """Draw a mesh into one view. `projected` f8 [V, 4], `drawn` i4 [F], `columns` and `rows` i4 [F, 2] are scratch;
+    """Draw a mesh into one view. `screen` f4 [V, 2], `drawn` i4 [F], `columns` and `rows` i4 [F, 2] are scratch;
     the last three, [H, W], are overwritten with the result."""
     height, width = triangle.shape
+    nearest, farthest = reach[0], reach[1]
     for block in numba.prange((len(vertices) + _CHUNK - 1) // _CHUNK):
         for v in range(block * _CHUNK, min(len(vertices), (block + 1) * _CHUNK)):
-            _project(vertices[v], matrix, lens, near, projected[v])
+            x, y, w, _ = _project(vertices, v, matrix, lens)
+            screen[v, 0] = x / w if w >= near else np.nan
+            screen[v, 1] = y / w if w >= near else np.nan
     # Most triangles of a dense mesh contain no pixel centre. The others are listed, block by block, in their order.
     blocks = (len(faces) + _CHUNK - 1) // _CHUNK
     counts = np.zeros(blocks, np.int64)
     for block in numba.prange(blocks):
-        bounds = np.empty(4)
         n = block * _CHUNK
         for f in range(block * _CHUNK, min(len(faces), (block + 1) * _CHUNK)):
-            a, b, c = projected[faces[f, 0]], projected[faces[f, 1]], projected[faces[f, 2]]
-            if not _bound(a, b, c, near, bounds):
-                continue
-            i0, i1 = _pixels(bounds[0], bounds[1], width)
-            j0, j1 = _pixels(bounds[2], bounds[3], height)
+            va, vb, vc = faces[f, 0], faces[f, 1], faces[f, 2]
+            x0, x1 = _least_greatest(screen[va, 0], screen[vb, 0], screen[vc, 0])
+            y0, y1 = _least_greatest(screen[va, 1], screen[vb, 1], screen[vc, 1])
+            if math.isnan(x0):
+                a = _project(vertices, va, matrix, lens)
+                b = _project(vertices, vb, matrix, lens)
+                x0, x1, y0, y1 = _clipped_bounds(a, b, _project(vertices, vc, matrix, lens), near)
+            i0, i1 = _pixels(x0 - _MARGIN, x1 + _MARGIN, width)
+            j0, j1 = _pixels(y0 - _MARGIN, y1 + _MARGIN, height)
             if i0 <= i1 and j0 <= j1:
                 drawn[n] = f
-                columns[n, 0], columns[n, 1] = i0, i1
-                rows[n, 0], rows[n, 1] = j0, j1
+                columns[n, 0], columns[n, 1], rows[n, 0], rows[n, 1] = i0, i1, j0, j1
                 n += 1
         counts[block] = n - block * _CHUNK
     bands = (height + _BAND - 1) // _BAND
@@ -156,11 +137,21 @@ def draw_view(
         depth[first : last + 1] = np.inf
         for block in range(blocks):
             for n in range(block * _CHUNK, block * _CHUNK + counts[block]):
-                if rows[n, 0] <= last and rows[n, 1] >= first:
-                    f = drawn[n]
-                    a, b, c = projected[faces[f, 0]], projected[faces[f, 1]], projected[faces[f, 2]]
-                    clipped = (max(first, rows[n, 0]), min(last, rows[n, 1]))
-                    _draw(f, a, b, c, near, reach, cull, columns[n], clipped, triangle, barycentric, depth)
+                j0, j1 = max(first, rows[n, 0]), min(last, rows[n, 1])
+                if j0 <= j1:
+                    f, i0, i1 = drawn[n], columns[n, 0], columns[n, 1]
+                    a = _project(vertices, faces[f, 0], matrix, lens)
+                    b = _project(vertices, faces[f, 1], matrix, lens)
+                    c = _project(vertices, faces[f, 2], matrix, lens)
+                    _draw(f, a, b, c, nearest, farthest, cull, i0, i1, j0, j1, triangle, barycentric, depth)
+
+
+@kernel
+def _least_greatest(a, b, c):
+    """Minimum and maximum; both NaN if any is."""
+    if math.isnan(a + b + c):
+        return np.nan, np.nan
+    return min(a, b, c), max(a, b, c)
 
 
 @kernel
@@ -180,29 +171,28 @@ def draw_patches(vertices, faces, order, starts, lows, highs, matrices, lens, re
     """
     size = triangle.shape[1]
     half = 0.5 * size / lens[0]
+    nearest, farthest = reach[0], reach[1]
     for m in numba.prange(len(matrices)):
         triangle[m] = -1
         barycentric[m] = 0.0
         depth[m] = np.inf
         matrix = matrices[m]
-        corners = np.empty((3, 4))
-        bounds = np.empty(4)
         for block in range(len(starts) - 1):
-            if not _touches(lows[block], highs[block], matrix, half, reach):
+            if not _touches(lows[block], highs[block], matrix, half, nearest, farthest):
                 continue
             for n in range(starts[block], starts[block + 1]):
                 f = order[n]
-                for k in range(3):
-                    _project(vertices[faces[f, k]], matrix, lens, 0.0, corners[k])
-                a, b, c = corners[0], corners[1], corners[2]
-                _bound(a, b, c, 0.0, bounds)
-                columns, rows = _pixels(bounds[0], bounds[1], size), _pixels(bounds[2], bounds[3], size)
-                if columns[0] <= columns[1] and rows[0] <= rows[1]:
-                    _draw(f, a, b, c, 0.0, reach, True, columns, rows, triangle[m], barycentric[m], depth[m])
+                a = _project(vertices, faces[f, 0], matrix, lens)
+                b = _project(vertices, faces[f, 1], matrix, lens)
+                c = _project(vertices, faces[f, 2], matrix, lens)
+                i0, i1 = _pixels(min(a[0], b[0], c[0]), max(a[0], b[0], c[0]), size)
+                j0, j1 = _pixels(min(a[1], b[1], c[1]), max(a[1], b[1], c[1]), size)
+                if i0 <= i1 and j0 <= j1:
+                    _draw(f, a, b, c, nearest, farthest, True, i0, i1, j0, j1, triangle[m], barycentric[m], depth[m])
 
 
 @kernel
-def _touches(low, high, matrix, half, reach):
+def _touches(low, high, matrix, half, nearest, farthest):
     """Whether an axis-aligned box may meet the patch's box: they overlap along each axis of the patch."""
     for axis in range(3):
         middle, extent = matrix[axis, 3], 0.0
@@ -210,7 +200,7 @@ def _touches(low, high, matrix, half, reach):
             middle += matrix[axis, k] * 0.5 * (low[k] + high[k])
             extent += abs(matrix[axis, k]) * 0.5 * (high[k] - low[k])
         extent += 1e-6 * (abs(middle) + extent)  # boxes are float32
-        first, last = (-half, half) if axis < 2 else (reach[0], reach[1])
+        first, last = (-half, half) if axis < 2 else (nearest, farthest)
         if middle + extent < first or middle - extent > last:
             return False
     return True
