@@ -17,7 +17,7 @@ for each view. Where neither ε nor the input of φ is synchronised, x0 is the d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import torch
@@ -91,7 +91,7 @@ def synchronized(
     generator: torch.Generator | None = None,
     sync_until: float = 1.0,
     space_at: Callable[[float], LinearSpace] | None = None,
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Denoise all views together, one `Step` per step of the schedule.
 
     The first `sync_until` (fraction in [0, 1]) of the steps are synchronised, the rest run free. `space_at(progress)`,

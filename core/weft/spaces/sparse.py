@@ -84,7 +84,11 @@ class SparseMatrix:
 
     def rows_scaled(self, weights: NDArray[np.float32]) -> SparseMatrix:
         """Row r times weights[r]; shares the structure."""
-        return replace(self, values=self.values * np.repeat(weights.astype(np.float32), self.row_counts))
+        if weights.shape != self.row_counts.shape:
+            raise InvalidInput(f"{weights.shape} weights for {self.shape[0]} rows", "give one for each row")
+        scaled = np.empty_like(self.values)
+        _scale_rows(self.row_starts, self.values, weights.astype(np.float32), scaled)
+        return replace(self, values=scaled)
 
     def rows_normalized(self) -> SparseMatrix:
         """Rows sum to 1; rows that sum to 0 stay."""
@@ -92,7 +96,7 @@ class SparseMatrix:
         return self.rows_scaled(np.divide(1, sums, out=np.zeros_like(sums), where=sums != 0))
 
     def __matmul__(self, dense: Tensor) -> Tensor:
-        """[columns, C] float32 to [R, C], on the device of `dense`."""
+        """[columns, C] float32 to [R, C], on the device of `dense`. No gradient flows through it."""
         if dense.ndim != 2 or dense.shape[0] != self.columns or dense.dtype != torch.float32:
             raise InvalidInput(
                 f"{dense.dtype} of shape {tuple(dense.shape)} cannot be multiplied by {self.shape}",
@@ -138,7 +142,15 @@ def _csr_product(row_starts, indices, values, dense, out):  # i4 [R+1], i4 [E], 
                 c += value * dense[column, 2]
             out[row, 0], out[row, 1], out[row, 2] = a, b, c
         else:
-            out[row, :] = 0
-            for entry in range(row_starts[row], row_starts[row + 1]):
-                for channel in range(channels):
-                    out[row, channel] += values[entry] * dense[indices[entry], channel]
+            for channel in range(channels):
+                total = np.float32(0)
+                for entry in range(row_starts[row], row_starts[row + 1]):
+                    total += values[entry] * dense[indices[entry], channel]
+                out[row, channel] = total
+
+
+@parallel_kernel
+def _scale_rows(row_starts, values, weights, out):  # i4 [R+1], f4 [E], f4 [R], f4 [E]
+    for row in numba.prange(len(row_starts) - 1):
+        for entry in range(row_starts[row], row_starts[row + 1]):
+            out[entry] = values[entry] * weights[row]

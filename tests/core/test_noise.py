@@ -1,0 +1,102 @@
+"""Noise is seeded, white and of unit variance, also after it was projected; thresholds follow from the sample size."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from weft.errors import InvalidInput
+from weft.noise import gaussian, generator, projected, whitened
+
+VIEW = (3, 48, 48)
+ROWS = math.prod(VIEW)
+
+
+def index_map(cells: int, uncovered: float = 0.1) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    index = rng.integers(0, cells, ROWS).astype(np.int32)
+    return np.where(rng.random(ROWS) < uncovered, -1, index).astype(np.int32)
+
+
+def assert_white(values: torch.Tensor) -> None:
+    """Mean 0, variance 1, neighbours uncorrelated, each within five standard errors of n independent samples."""
+    n = values.numel()
+    values = values.double()
+    assert abs(values.mean().item()) < 5 / math.sqrt(n)
+    assert abs(values.var().item() - 1) < 5 * math.sqrt(2 / n)
+    for axis in (-1, -2):
+        neighbours = (values * values.roll(1, axis)).mean().item()
+        assert abs(neighbours) < 5 / math.sqrt(n)
+
+
+def test_same_seed_same_bytes_and_streams_differ():
+    def draw(seed: int, *stream: int) -> bytes:
+        return gaussian((2, 3, 8, 8), generator(seed, *stream)).numpy().tobytes()
+
+    assert draw(5) == draw(5)
+    assert draw(5, 1) == draw(5, 1)
+    assert len({draw(5), draw(6), draw(5, 0), draw(5, 1), draw(5, 1, 2)}) == 5
+
+
+def test_gaussian_is_white():
+    assert_white(gaussian((16, 3, 64, 64), generator(0)))
+
+
+def test_global_state_is_neither_read_nor_changed():
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = projected(index_map(500), 500, VIEW, 3, generator(0))
+    assert torch.equal(before, torch.get_rng_state())
+    torch.manual_seed(2)
+    assert torch.equal(first, projected(index_map(500), 500, VIEW, 3, generator(0)))
+
+
+@pytest.mark.parametrize("cells", [20, 2_000, 1_000_000], ids=["coarse", "middle", "fine"])
+def test_every_view_of_projected_noise_is_white(cells):
+    views = projected(index_map(cells), cells, VIEW, 64, generator(0))
+    for view in views:
+        assert_white(view)
+
+
+def test_pixels_of_one_cell_share_their_noise_across_views():
+    index = np.full(ROWS, -1, np.int32).reshape(VIEW)
+    index[0, 3, 4], index[1, 40, 2] = 7, 7
+    views = projected(index.reshape(-1), 10, VIEW, 3, generator(0))
+    assert torch.equal(views[0, :, 3, 4], views[1, :, 40, 2])
+    assert not torch.equal(views[0, :, 3, 4], views[2, :, 3, 4])
+
+
+def test_pixels_of_different_cells_are_uncorrelated():
+    """Correlation over many channels of pixels in two views: 1 where they share a cell, else 0 ± 5/√channels."""
+    channels = 4_000
+    index = np.array([0, 1, 2, -1, 1, 0, 3, -1], np.int32)
+    rows = projected(index, 4, (2, 2, 2), channels, generator(0)).permute(0, 2, 3, 1).reshape(8, channels).double()
+    shared = (index[:, None] == index[None, :]) & (index >= 0)[:, None]
+    expected = torch.from_numpy(shared | np.eye(8, dtype=bool)).double()
+    assert (rows @ rows.T / channels - expected).abs().max() < 5 * math.sqrt(2 / channels)
+
+
+def test_bilinear_lookup_would_lower_the_variance():
+    """Why nearest: a bilinear sample at random offsets has E[Σw²] = (2/3)² of the variance."""
+    field = gaussian((1, 16, 64, 64), generator(0))
+    grid = torch.rand(1, 128, 128, 2, generator=generator(1)) * 1.8 - 0.9
+    bilinear = F.grid_sample(field, grid, mode="bilinear", align_corners=False)
+    assert bilinear.var().item() == pytest.approx(4 / 9, rel=0.1)
+    with pytest.raises(AssertionError):
+        assert_white(bilinear)
+
+
+def test_whitened_keeps_each_cell_once_in_a_view():
+    index = np.array([5, 5, -1, 2, 2, 5, 5, 0], np.int32)
+    assert whitened(index, 2).tolist() == [5, -1, -1, 2, 2, 5, -1, 0]
+
+
+def test_wrong_maps_are_refused():
+    for index, cells in ((np.zeros(5, np.int32), 1), (np.full(ROWS, 9, np.int32), 9)):
+        with pytest.raises(InvalidInput):
+            projected(index, cells, VIEW, 3, generator(0))
+    with pytest.raises(InvalidInput):
+        generator(-1)
