@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def write_file(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         remedy = "check the folder, its permissions and the free space"
         raise InvalidInput(f"cannot write {str(path)!r}: {error.strerror}", remedy) from None

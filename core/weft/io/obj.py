@@ -93,14 +93,16 @@ def read_obj(data: bytes, name: str) -> list[Mesh]:
 
 
 def _table(lines: list[bytes], columns: int) -> np.ndarray:
-    """The first `columns` numbers of each line, f4 [lines, columns] (missing texture coordinates are 0)."""
+    """The first `columns` numbers of each line, f4 [lines, columns] (a missing second texture coordinate is 0)."""
     if not lines:
         return np.zeros((0, columns), np.float32)
     width = len(lines[0].split())
     flat = np.array(b" ".join(lines).split(), dtype=np.float32)
     if len(flat) == width * len(lines) and width >= columns:
         return flat.reshape(len(lines), width)[:, :columns]
-    rows = [[*line.split()[:columns], b"0"][:columns] for line in lines]
+    rows = [line.split()[:columns] for line in lines]
+    if columns == 2:
+        rows = [[*row, b"0"][:2] for row in rows]
     return np.array(rows, dtype=np.float32)
 
 
