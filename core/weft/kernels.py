@@ -1,8 +1,10 @@
 """How Weft compiles its CPU kernels: cached, without the interpreter lock, one parallel kernel at a time.
 
-Numba's fallback threading layer ("workqueue") aborts the process when two Python threads are inside parallel kernels
-at once, and which layer is present depends on the machine. A parallel kernel here therefore always runs under
-`kernel_lock`: on a few cores a second one would only have taken turns with the first anyway.
+Numba offers three threading layers. OpenMP's threads spin while they wait: with another busy process on the machine a
+kernel of 0.1 ms was measured to take 24 ms. TBB is rarely installed, and a process that also loads Blender gets
+Blender's build of it. The layer that is part of Numba ("workqueue") does not spin and is everywhere, but aborts the
+process when two Python threads are inside parallel kernels at once. So that layer is chosen and every parallel kernel
+runs under `kernel_lock`; on a few cores a second one would only have taken turns with the first anyway.
 
 Pin the dtypes of what you pass (float32 values, int32 indices): every new combination compiles again. Numba's cache
 knows the file of the kernel itself, not of kernels it calls, so keep a kernel and its callees in one file.
@@ -11,7 +13,6 @@ knows the file of the kernel itself, not of kernels it calls, so keep a kernel a
 from __future__ import annotations
 
 import functools
-import importlib
 import os
 import threading
 from collections.abc import Callable
@@ -26,21 +27,8 @@ kernel_lock = threading.RLock()
 """Held while a parallel kernel runs. Re-entrant: take it around several kernels that must not be interleaved."""
 
 
-def _prefer_openmp() -> None:
-    """Choose OpenMP where this Numba has it and the user named no layer.
-
-    The other preference would be TBB, but a process that also loads Blender gets Blender's build of it.
-    """
-    if "NUMBA_THREADING_LAYER" in os.environ:
-        return
-    try:
-        importlib.import_module("numba.np.ufunc.omppool")
-    except ImportError:
-        return
-    config.THREADING_LAYER = "omp"  # pyright: ignore[reportAttributeAccessIssue]
-
-
-_prefer_openmp()
+if "NUMBA_THREADING_LAYER" not in os.environ:
+    config.THREADING_LAYER = "workqueue"  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def kernel(function: Callable[..., Any]) -> Any:

@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numba
 import numpy as np
 import pytest
+import weft.kernels
 from weft.kernels import kernel, kernel_lock, parallel_kernel
 
 CONCURRENT = """
@@ -29,7 +31,7 @@ assert len(results) == 3 and all(torch.equal(result, results[0]) for result in r
 """
 
 
-@pytest.mark.parametrize("layer", ["omp", "workqueue", "default"])
+@pytest.mark.parametrize("layer", ["default", "workqueue", "omp"])
 def test_two_threads_in_parallel_kernels_do_not_abort(layer):
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_THREADING_LAYER"}
     if layer != "default":
@@ -68,3 +70,10 @@ def test_lock_is_reentrant_and_makes_others_wait():
         assert not out.any()
     other.join()
     assert out.all()
+
+
+def test_no_kernel_goes_around_the_lock():
+    sources = [path.read_text("utf-8") for path in Path(weft.kernels.__file__).parent.rglob("*.py")]
+    parallel = [source for source in sources if "parallel=True" in source]
+    assert parallel
+    assert all("with kernel_lock:" in source for source in parallel)
