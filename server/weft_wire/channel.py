@@ -25,7 +25,7 @@ class Channel:
     def __init__(self, context: zmq.Context[Any], end: Endpoint, keys: KeyPair) -> None:
         self.socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
         self._address = end.address
-        self._connected = False
+        self.connected = False
         self.heard = time.monotonic()
         self._pinged = self.heard
         options = self.socket
@@ -75,15 +75,15 @@ class Channel:
 
     def _judge(self, event: int) -> None:
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-            self._connected = True
+            self.connected = True
         elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             message = f"the server at {self._address} does not know this client's key"
             raise WireError("unauthorized", message, "on the server: weft keys authorize NAME KEY; KEY: weft keys new")
-        elif event == zmq.EVENT_CLOSED and not self._connected:
+        elif event == zmq.EVENT_CLOSED and not self.connected:
             message = f"no Weft server answers at {self._address}"
             port = self._address.rpartition(":")[2]
             raise WireError("server_absent", message, f"start one with `weft serve --port {port}`")
-        elif event == zmq.EVENT_DISCONNECTED and self._connected:
+        elif event == zmq.EVENT_DISCONNECTED and self.connected:
             message = f"the connection to {self._address} was lost"
             raise WireError("not_connected", message, "it is taken up again as soon as the server answers")
         elif event in (zmq.EVENT_DISCONNECTED, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL):

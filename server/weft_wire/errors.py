@@ -36,13 +36,15 @@ CODES: dict[str, str] = {
 
 
 class WireError(Exception):
-    """`code` is stable and listed in CODES, or comes from a task; `message` is one line; `hint` is the remedy."""
+    """`code` is stable and listed in CODES, or comes from a task; `message` is one line; `hint` is the remedy;
+    `retry_after` seconds make sense with "busy"."""
 
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
+    def __init__(self, code: str, message: str, hint: str = "", retry_after: float = 0.0) -> None:
         super().__init__(code, message, hint)
         self.code = code
         self.message = message
         self.hint = hint
+        self.retry_after = retry_after
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message

@@ -122,9 +122,9 @@ class Exchange:
                 self._events.put(preview)
         elif asked := self._asked.pop(message.request, None):
             error = isinstance(message, Error)
-            asked.answer(WireError(message.code, message.message, message.hint) if error else message, payload)
+            asked.answer(message.raised() if error else message, payload)
         elif isinstance(message, Error) and not self.welcome:
-            raise WireError(message.code, message.message, message.hint)
+            raise message.raised()
 
     def fill(self, link: Link) -> None:
         """Send what may be sent: every request, and as many chunks as the credit allows."""

@@ -337,3 +337,11 @@ class Error:
     message: str = param()
     hint: str = param("")
     request: int = request()
+    retry_after: float = param(0.0, minimum=0, unit="s", help="with busy: when to try again")
+
+    @classmethod
+    def of(cls, error: WireError, number: int) -> Error:
+        return cls(error.code, error.message, error.hint, number, error.retry_after)
+
+    def raised(self) -> WireError:
+        return WireError(self.code, self.message, self.hint, self.retry_after)

@@ -1,0 +1,55 @@
+"""Who may come in: answers ZeroMQ's authentication requests (ZAP, RFC 27) from the authorised keys."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from weft_wire.keys import authorized_keys, key_pair, public_hex
+
+__all__ = ["DOMAIN", "Gate"]
+
+DOMAIN = b"weft"
+RELOAD = 0.5  # seconds, so that a revocation is live within one
+log = logging.getLogger("weft.server")
+
+
+class Gate:
+    """The set of authorised keys, followed as files come and go."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._own = public_hex(key_pair("client", folder).public)
+        self._users: frozenset[str] = frozenset()
+        self._complaints: list[str] = []
+        self._loaded = 0.0
+        self.reload()
+
+    def admits(self, user: str) -> bool:
+        """Whether the key (hex) is authorised now."""
+        if time.monotonic() - self._loaded > RELOAD:
+            self.reload()
+        return user in self._users
+
+    def reload(self) -> None:
+        """Read the keys again; files that cannot be read cost their own client only."""
+        keys, complaints = authorized_keys(self._folder)
+        for complaint in complaints:
+            if complaint not in self._complaints:
+                log.warning("%s", complaint)
+        self._complaints = complaints
+        self._users = frozenset([self._own, *map(public_hex, keys.values())])
+        self._loaded = time.monotonic()
+
+    def answer(self, frames: list[bytes]) -> list[bytes]:
+        """The reply to one ZAP request; whatever is not understood is refused."""
+        request = frames[1] if len(frames) > 1 else b""
+        refusal = [b"1.0", request, b"400", b"this key is not authorised", b"", b""]
+        if len(frames) != 7 or frames[0] != b"1.0" or frames[2] != DOMAIN or frames[5] != b"CURVE":
+            return refusal
+        user = frames[6].hex()
+        if not self.admits(user):
+            log.warning("refused the key %s; `weft keys authorize NAME %s` would let it in", user, user)
+            return refusal
+        return [b"1.0", request, b"200", b"OK", user.encode(), b""]
