@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -74,6 +75,21 @@ def test_kernel_equals_reference(channels):
     assert np.allclose((matrix @ dense).numpy(), matrix.to_scipy() @ dense.numpy(), atol=1e-5)
     strided = gaussian((channels, 200), generator(0)).T
     assert torch.equal(matrix @ strided, matrix @ strided.contiguous())
+
+
+def test_products_do_not_depend_on_the_number_of_threads():
+    matrix, dense = random_matrix(5_000, 2_000, 9), gaussian((2_000, 3), generator(0))
+    many, threads = matrix @ dense, numba.get_num_threads()
+    numba.set_num_threads(1)
+    assert torch.equal(matrix @ dense, many)
+    numba.set_num_threads(threads)
+
+
+def test_nearest_is_the_cell_of_the_largest_weight():
+    dense = mixing().projection.to_scipy().toarray()
+    expected = np.where(dense.any(1), dense.argmax(1), -1)
+    assert np.array_equal(mixing().nearest, expected)
+    assert np.array_equal(nearest().nearest, nearest_index(50))
 
 
 def test_matrix_of_sums_and_scales():

@@ -79,7 +79,7 @@ def full(mean: Tensor, covariance: Tensor) -> Gaussian:
 
 def _checked(gaussian: Gaussian) -> Gaussian:
     if gaussian.mean.ndim != 3 or bool((gaussian.spectrum < 0).any()):
-        raise InvalidInput("a Gaussian needs a mean [C, H, W] and a covariance without negative eigenvalues")
+        raise InvalidInput("a Gaussian needs a mean [C, H, W] and a positive spectrum", "variances and powers are ≥ 0")
     return gaussian
 
 

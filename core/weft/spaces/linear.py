@@ -43,7 +43,10 @@ class LinearSpace:
         if rows != views * height * width:
             raise InvalidInput(f"{rows} rows do not fit views of {self.view_shape}", "P has one row for every pixel")
         if self.gather is not None and self.gather.shape != (cells, rows):
-            raise InvalidInput(f"a gather matrix of {self.gather.shape} does not fit P of {(rows, cells)}", "transpose")
+            raise InvalidInput(
+                f"a gather matrix of {self.gather.shape} does not fit P of {(rows, cells)}",
+                "G has one row for every cell",
+            )
         if self.fill is not None and self.fill.shape != (cells,):
             raise InvalidInput(f"a fill map of {self.fill.shape} does not fit {cells} cells", "give one per cell")
 
@@ -60,6 +63,11 @@ class LinearSpace:
     def seen(self) -> NDArray[np.bool_]:
         """[cells] whether any pixel reaches a cell, before filling."""
         return self._unprojection.row_counts > 0
+
+    @cached_property
+    def nearest(self) -> NDArray[np.int32]:
+        """[N·H·W] the cell that counts most for a pixel, -1 for none: the index that `noise.projected` wants."""
+        return self.projection.strongest_columns()
 
     @property
     def coverage(self) -> float:
@@ -119,7 +127,8 @@ class LinearSpace:
     def rows_of(self, views: Tensor) -> Tensor:
         """[N, C, H, W] to [N·H·W, C]."""
         if (views.shape[0], *views.shape[2:]) != self.view_shape:
-            raise InvalidInput(f"views of shape {tuple(views.shape)} are not {self.view_shape} with channels second")
+            expected = "[{}, C, {}, {}]".format(*self.view_shape)
+            raise InvalidInput(f"views of shape {list(views.shape)}, expected {expected}", "build the space for them")
         return views.permute(0, 2, 3, 1).reshape(-1, views.shape[1])
 
     def views_of(self, rows: Tensor) -> Tensor:
