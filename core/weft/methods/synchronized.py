@@ -4,15 +4,16 @@ Kim, Koo, Yeo, Sung. *SyncTweedies: A General Generative Framework Based on Sync
 
 | paper | here |
 |---|---|
-| φ(w, ε), Tweedie's formula, Eq. 4          | the denoiser, or `x0_from_eps` where ε was synchronised |
-| ψ(w, x0), a DDIM step, Eq. 5               | `stepper.ddim` |
+| φ(w, ε), Tweedie's formula                 | the denoiser, or `x0_from_eps` where ε was synchronised |
+| ψ(w, x0), a DDIM step                      | `stepper.ddim` |
 | f_i, g_i, A; F_i = f_i ∘ A ∘ {g_j}         | `LinearSpace.project`, `.aggregate`, `.synchronize` |
 | Case 2: w_i ← ψ(w_i, F_i(φ(w_i, ε(w_i))))  | `SYNCTWEEDIES` |
 | instance-variable cases 1-3, 7-34          | `CASES`, five flags each |
 The canonical-variable and combined cases (4-6, 35-59) are not among these.
 
-Deviations: a pixel that sees no cell keeps its own value (the paper paints random backgrounds). Noise of η > 0 is drawn
-for each view. Where neither ε nor the input of φ is synchronised, x0 is the denoiser's, without the way through ε.
+Deviations: noise of η > 0 is drawn for each view by itself. Where ε is left alone and the network and φ see the same
+x_t, x0 is the denoiser's own, without the way through ε (which does not exist at α = 0). The paper's last
+synchronisation, of the decoded views, is the caller's: `space.synchronize(last.x0)`.
 """
 
 from __future__ import annotations
