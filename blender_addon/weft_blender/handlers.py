@@ -1,0 +1,136 @@
+"""What happens by itself: the timer that pumps, and what saving, loading and undo mean for a running job.
+
+A file remembers its running job in the scene property RECORD, so that it finds the job again when it is loaded. A job
+whose file was never saved is remembered here, by the file's path, until Blender ends.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import bpy
+from weft_wire.errors import WireError
+
+from . import apply, job
+from .link import LINK
+from .preferences import preferences
+
+__all__ = ["RECORD", "connect", "recall", "register", "remember", "unregister"]
+
+RECORD = "weft_job"
+BUSY, IDLE = 0.02, 0.3  # seconds between two looks at the connection
+
+_unsaved: dict[str, dict[str, Any]] = {}  # path of a file → record of the job that ran when it was left
+
+
+def connect() -> None:
+    """Open the link as the preferences say; errors stay on the link, where the panel shows them."""
+    choice = preferences()
+    try:
+        LINK.open(choice.address, choice.key_dir)
+    except WireError as error:
+        LINK.close()
+        LINK.error = error
+
+
+def tick() -> float:
+    """Blender's timer: pump, redraw the panel when something changed, say when to come again."""
+    if job.pump():
+        redraw()
+    active = job.DESK.job is not None and not job.DESK.job.ended
+    return BUSY if active else IDLE
+
+
+def redraw() -> None:
+    """Redraw the sidebars; the viewports follow by themselves when a picture changes."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                for region in area.regions:
+                    if region.type == "UI":
+                        region.tag_redraw()
+
+
+def remember() -> None:
+    """Write the running job into the scenes, or take a finished one out of them."""
+    running = job.DESK.job if job.DESK.job is not None and not job.DESK.job.ended else None
+    for scene in bpy.data.scenes:
+        if running is not None:
+            scene[RECORD] = json.dumps(running.record())
+        elif RECORD in scene:
+            del scene[RECORD]
+
+
+def recall() -> None:
+    """After loading a file: follow its job again, or clean up what an unknown job left behind."""
+    text = next((scene[RECORD] for scene in bpy.data.scenes if RECORD in scene), "")
+    record = json.loads(text) if text else _unsaved.pop(bpy.data.filepath, None)
+    job.DESK.put(None)
+    if record is not None:
+        if LINK.session is None:
+            connect()
+        if LINK.session is not None:
+            job.attach(record)
+    apply.restore(keep=record["id"] if record else "")
+
+
+@bpy.app.handlers.persistent
+def before_load(*_: Any) -> None:
+    running = job.DESK.job
+    if running is not None and not running.ended and bpy.data.filepath:
+        _unsaved[bpy.data.filepath] = running.record()
+
+
+@bpy.app.handlers.persistent
+def after_load(*_: Any) -> None:
+    recall()
+
+
+@bpy.app.handlers.persistent
+def before_save(*_: Any) -> None:
+    remember()
+
+
+@bpy.app.handlers.persistent
+def after_save(*_: Any) -> None:
+    job.release()
+
+
+@bpy.app.handlers.persistent
+def after_undo(*_: Any) -> None:
+    # Undo can bring back a preview whose job has ended since.
+    current = job.DESK.job
+    apply.restore(keep=current.id if current is not None else "")
+
+
+HANDLERS = {
+    "load_pre": before_load,
+    "load_post": after_load,
+    "save_pre": before_save,
+    "save_post": after_save,
+    "undo_post": after_undo,
+    "redo_post": after_undo,
+}
+
+
+def register() -> None:
+    for name, function in HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(function)
+    if not bpy.app.background:
+        bpy.app.timers.register(begin, first_interval=0.1)
+
+
+def begin() -> None:
+    """Once Blender has drawn its window: connect, look for a job in the file, and tick from then on."""
+    connect()
+    recall()
+    bpy.app.timers.register(tick, persistent=True)
+
+
+def unregister() -> None:
+    for name, function in HANDLERS.items():
+        getattr(bpy.app.handlers, name).remove(function)
+    for function in (begin, tick):
+        if bpy.app.timers.is_registered(function):
+            bpy.app.timers.unregister(function)

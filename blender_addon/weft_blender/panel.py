@@ -1,0 +1,160 @@
+"""The sidebar tab Weft: server, what to make, what is being made."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import bpy
+
+from . import job, server_process
+from .errors import describe
+from .link import LINK
+
+__all__ = ["CLASSES"]
+
+PHASES = {"sending": "Sending the meshes", "waiting": "Looking for the job", "queued": "Waiting in the queue"}
+
+
+class WeftPanel:
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Weft"
+    layout: Any
+
+    def draw(self, context: bpy.types.Context) -> None:
+        self.layout.use_property_split = True
+        self.layout.use_property_decorate = False
+        self.draw_rows(self.layout, context)
+
+    def draw_rows(self, layout: Any, context: Any) -> None:
+        raise AssertionError("every panel has its own")
+
+
+class WEFT_PT_texture(WeftPanel, bpy.types.Panel):
+    bl_label = "Weft"
+    bl_idname = "WEFT_PT_texture"
+
+    def draw_rows(self, layout: Any, context: Any) -> None:
+        settings, current = context.scene.weft, job.DESK.job
+        running = current if current is not None and not current.ended else None
+        draw_server(layout)
+        column = layout.column()
+        column.enabled = running is None
+        column.use_property_split = False
+        column.prop(settings, "prompt", text="", icon="GREASEPENCIL")
+        column.template_ID(settings, "exemplar", open="image.open", text="")
+        column.separator()
+        column.use_property_split = True
+        for name in ("size", "steps", "texture_size", "seed", "cameras"):
+            column.prop(settings, name)
+        layout.separator()
+        if running is not None:
+            draw_progress(layout, running)
+        else:
+            draw_button(layout, context)
+        draw_outcome(layout, context, current)
+
+
+class WEFT_PT_more(WeftPanel, bpy.types.Panel):
+    bl_label = "More"
+    bl_idname = "WEFT_PT_more"
+    bl_parent_id = "WEFT_PT_texture"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+
+    def draw_rows(self, layout: Any, context: Any) -> None:
+        for name in ("views", "pattern_scale", "decals", "uv_source", "model"):
+            layout.prop(context.scene.weft, name)
+
+
+def draw_server(layout: Any) -> None:
+    """One line: connected to what; or a button that helps, and why it is needed."""
+    trouble = server_process.poll(LINK.connected)
+    row = layout.row(align=True)
+    if LINK.connected:
+        capabilities = LINK.welcome.capabilities
+        device = str(capabilities.get("device", "")) or "server"
+        row.label(text=f"Connected: {device}" if LINK.welcome.ready else "Connected, warming up", icon="CHECKMARK")
+        if server_process.running():
+            row.operator("weft.stop_server", text="", icon="X")
+        return
+    if trouble == "starting":
+        row.label(text="The local server is starting …", icon="SORTTIME")
+        row.operator("weft.stop_server", text="", icon="X")
+        return
+    row.label(text="No server", icon="UNLINKED")
+    row.operator("weft.start_server", icon="PLAY")
+    if trouble:
+        draw_text(layout, trouble, icon="ERROR")
+    elif LINK.error is not None and LINK.error.code != "server_absent":
+        draw_text(layout, *describe(LINK.error), icon="ERROR")
+
+
+def draw_button(layout: Any, context: Any) -> None:
+    """The big button, labelled with what it will work on."""
+    names = [obj.name for obj in context.selected_objects]
+    label = f"Texture {names[0]}" if len(names) == 1 else f"Texture {len(names)} Objects" if names else "Texture"
+    row = layout.row()
+    row.scale_y = 1.6
+    row.operator("weft.texture", text=label, icon="TEXTURE")
+
+
+def draw_progress(layout: Any, current: job.Job) -> None:
+    """A bar with the phase and a Cancel button."""
+    text = PHASES.get(current.state, "") if not current.phase else current.phase.replace("_", " ").capitalize()
+    if current.total:
+        text = f"{text}  {current.step} / {current.total}"
+    row = layout.row(align=True)
+    row.scale_y = 1.6
+    if hasattr(row, "progress"):  # Blender ≥ 4.0
+        row.progress(factor=current.fraction, text=text)
+    else:
+        bar = row.split(factor=max(current.fraction, 0.001), align=True)
+        bar.alert = True
+        bar.label(text=text)
+    row.operator("weft.cancel", text="", icon="CANCEL")
+
+
+def draw_outcome(layout: Any, context: Any, current: job.Job | None) -> None:
+    """What went wrong, what to know, and what the last job made."""
+    if job.DESK.complaint is not None:
+        draw_text(layout, *describe(job.DESK.complaint), icon="ERROR")
+    if current is None:
+        return
+    if current.error is not None and current.state != "cancelled":
+        draw_text(layout, *describe(current.error), icon="ERROR")
+    for warning in current.warnings[-3:]:
+        draw_text(layout, warning, icon="INFO")
+    if current.state == "cancelled":
+        layout.label(text="Cancelled", icon="CANCEL")
+    if current.state == "applied":
+        draw_result(layout, current)
+
+
+def draw_result(layout: Any, current: job.Job) -> None:
+    material, coverage = current.info.get("material", {}), current.info.get("coverage")
+    box = layout.box().column(align=True)
+    box.label(text=f"Done in {current.seconds['total']:.0f} s", icon="CHECKMARK")
+    if material:
+        box.label(text=f"Material: {material.get('name', '')}")
+        if material.get("note"):
+            draw_text(box, str(material["note"]))
+    if coverage is not None:
+        box.label(text=f"Seen by the cameras: {float(coverage):.1%}")
+
+
+def draw_text(layout: Any, message: str, hint: str = "", *, icon: str = "NONE") -> None:
+    """`message` and `hint` broken into lines that fit the sidebar; Blender's labels do not wrap."""
+    region, system = bpy.context.region, bpy.context.preferences.system
+    width = region.width if region else 300
+    letters = max(20, int(width / (7.0 * system.ui_scale)) - 6)
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    lines = textwrap.wrap(message[:1].upper() + message[1:], letters)
+    for i, line in enumerate(lines):
+        column.label(text=line, icon=icon if i == 0 else "BLANK1" if icon != "NONE" else "NONE")
+    for line in textwrap.wrap(hint, letters):
+        column.label(text=line, icon="BLANK1" if icon != "NONE" else "NONE")
+
+
+CLASSES = (WEFT_PT_texture, WEFT_PT_more)
