@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from weft.errors import InvalidInput, InvalidMesh
+from weft.kernels import kernel
 
 __all__ = [
     "Mesh",
@@ -77,25 +79,35 @@ def vertex_normals(mesh: Mesh) -> np.ndarray:
     Vertices at exactly the same position share one normal, so that duplicates along UV seams leave no crease. Zero
     where no face with an area touches the vertex.
     """
-    position, count = _merge_positions(mesh.vertices)
-    crosses = face_crosses(mesh)
-    corners = mesh.vertices[mesh.faces].astype(np.float64)
+    position, count = merge_positions(mesh.vertices)
     total = np.zeros((count, 3))
-    for k in range(3):
-        weighted = crosses * _angles(corners[:, k], corners[:, (k + 1) % 3], corners[:, (k + 2) % 3])[:, None]
-        index = position[mesh.faces[:, k]]
-        for axis in range(3):
-            total[:, axis] += np.bincount(index, weighted[:, axis], count)
+    _add_corner_normals(
+        np.ascontiguousarray(mesh.vertices, np.float32), np.ascontiguousarray(mesh.faces, np.int32), position, total
+    )
     return _normalize(total)[position]
 
 
-def _angles(apex: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The angle [N] at each apex, in radians; anything finite where an edge has no length."""
-    a, b = left - apex, right - apex
-    return np.arctan2(np.linalg.norm(np.cross(a, b), axis=1), (a * b).sum(1))
+@kernel
+def _add_corner_normals(vertices, faces, position, total):
+    """Add to total f8 [P, 3], at each corner's position, the face's area vector times the corner's angle."""
+    for f in range(len(faces)):
+        for k in range(3):
+            apex, left, right = faces[f, k], faces[f, (k + 1) % 3], faces[f, (k + 2) % 3]
+            ax = np.float64(vertices[left, 0]) - vertices[apex, 0]
+            ay = np.float64(vertices[left, 1]) - vertices[apex, 1]
+            az = np.float64(vertices[left, 2]) - vertices[apex, 2]
+            bx = np.float64(vertices[right, 0]) - vertices[apex, 0]
+            by = np.float64(vertices[right, 1]) - vertices[apex, 1]
+            bz = np.float64(vertices[right, 2]) - vertices[apex, 2]
+            nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+            angle = math.atan2(math.sqrt(nx * nx + ny * ny + nz * nz), ax * bx + ay * by + az * bz)
+            p = position[apex]
+            total[p, 0] += angle * nx
+            total[p, 1] += angle * ny
+            total[p, 2] += angle * nz
 
 
-def _merge_positions(vertices: np.ndarray) -> tuple[np.ndarray, int]:
+def merge_positions(vertices: np.ndarray) -> tuple[np.ndarray, int]:
     """A number [V] for each vertex, equal exactly where the positions are equal, and how many there are."""
     bits = np.ascontiguousarray(vertices + np.float32(0), np.float32).view(np.uint32).astype(np.uint64)  # -0 is 0
     keys = np.zeros(len(bits), np.uint64)
