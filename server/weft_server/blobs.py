@@ -18,7 +18,7 @@ from weft_wire.messages import CHUNK
 
 __all__ = ["Blobs", "sync_folder"]
 
-BLOCK = 4 << 20  # bytes read at once when an array is checked; whole elements of every type
+BLOCK = 1 << 20  # bytes read at once: whole elements of every type, and they stay in the cache
 MOST_OPEN = 128  # arrays arriving at the same time; beyond, the stalest is closed and resumed from its file
 
 
@@ -85,13 +85,14 @@ class Blobs:
         except (FileNotFoundError, OverflowError, OSError) as error:
             raise WireError("unknown_blob", f"there is no array {sha256[:12]}…", "was its job released?") from error
 
-    def blocks(self, owner: str, sha256: str) -> Iterator[bytes]:
-        """The bytes of a finished array, a block at a time, so that checking a large one needs little memory."""
-        path = self.path(owner, sha256)
+    def blocks(self, owner: str, sha256: str) -> Iterator[memoryview]:
+        """The bytes of a finished array, a block at a time and each in the same memory, so that checking a large array
+        needs little of it."""
+        path, block = self.path(owner, sha256), memoryview(bytearray(BLOCK))
         os.utime(path)
         with path.open("rb", buffering=0) as file:
-            while block := file.read(BLOCK):
-                yield block
+            while count := file.readinto(block):
+                yield block[:count]
 
     def adopt(self, owner: str, sha256: str, file: Path) -> None:
         """Take over a finished, synced file under its hash; durable on return."""
@@ -128,9 +129,10 @@ class Blobs:
         digest, offset = hashlib.sha256(), 0
         file = path.with_suffix(".part").open("a+b", buffering=0)
         file.seek(0)
-        while block := file.read(BLOCK):
-            digest.update(block)
-            offset += len(block)
+        block = memoryview(bytearray(BLOCK))
+        while count := file.readinto(block):
+            digest.update(block[:count])
+            offset += count
         self._arriving[path] = Arriving(file, offset, digest)
         if len(self._arriving) > MOST_OPEN:
             self._arriving.popitem(last=False)[1].file.close()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from weft_wire.arrays import check_values
+from weft_wire.arrays import check_block
 from weft_wire.errors import WireError
 from weft_wire.jobs import Task, check_inputs, group_of, task_named
 from weft_wire.messages import Ack, BlobHave, BlobPut, Chunk, Error, Fetch, Limits, Submit
@@ -99,5 +99,6 @@ class Disk:
             if path.stat().st_size != ref.nbytes:
                 raise WireError("invalid_array", f"{ref.name} has {path.stat().st_size} bytes, not {ref.nbytes}")
             spec = task.spec_of(ref.name)
-            check_values(ref, spec, dimensions[group_of(ref.name)], self._blobs.blocks(owner, ref.sha256))
+            for block in self._blobs.blocks(owner, ref.sha256):
+                check_block(ref, spec, dimensions[group_of(ref.name)], block)
         return replace(submit, params=to_mapping(params))

@@ -20,6 +20,7 @@ class Gate:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.tester = ""  # the key with which the server tries its own door
         self._own = public_hex(key_pair("client", folder).public)
         self._users: frozenset[str] = frozenset()
         self._complaints: list[str] = []
@@ -50,6 +51,7 @@ class Gate:
             return refusal
         user = frames[6].hex()
         if not self.admits(user):
-            log.warning("refused the key %s; `weft keys authorize NAME %s` would let it in", user, user)
+            if user != self.tester:
+                log.warning("refused the key %s; `weft keys authorize NAME %s` would let it in", user, user)
             return refusal
         return [b"1.0", request, b"200", b"OK", user.encode(), b""]

@@ -14,7 +14,7 @@ import zmq
 from weft_wire.address import Endpoint, is_loopback
 from weft_wire.channel import Channel
 from weft_wire.errors import WireError
-from weft_wire.keys import KeyPair, Pairing, authorized_keys, key_pair, write_pairing
+from weft_wire.keys import KeyPair, Pairing, authorized_keys, key_pair, public_hex, write_pairing
 from weft_wire.messages import PROTOCOL, Welcome
 
 from weft_server.blobs import Blobs
@@ -44,7 +44,7 @@ class Server:
         keys = options.home / "keys"
         _check_reach(options, keys)
         self._keys = key_pair("server", keys)
-        gate = Gate(keys)
+        self._gate = Gate(keys)
         store = JobStore(options.home / "jobs.db")
         self.epoch = store.epoch
         try:
@@ -55,7 +55,7 @@ class Server:
             )
             crew = Crew(options, store, self._blobs)
             welcome = Welcome(PROTOCOL, version(), store.epoch, options.limits, False, crew.capabilities)
-            self._front = Front(options, self._keys, gate, welcome)
+            self._front = Front(options, self._keys, self._gate, welcome)
         except BaseException:
             store.close()
             raise
@@ -70,7 +70,9 @@ class Server:
         """Listen, prove that strangers are refused, and tell local clients where to come."""
         self._front.start()
         try:
-            prove_lock(Endpoint(self.address, self._keys.public))
+            stranger = KeyPair(*zmq.curve_keypair())
+            self._gate.tester = public_hex(stranger.public)
+            prove_lock(Endpoint(self.address, self._keys.public), stranger)
         except BaseException:
             self._front.stop()
             raise
@@ -105,10 +107,10 @@ class Server:
         self._disk.post(lambda: _note(self._blobs.sweep(in_use, KEPT_UNUSED)))
 
 
-def prove_lock(end: Endpoint) -> None:
+def prove_lock(end: Endpoint, keys: KeyPair) -> None:
     """Try the door with a key that nobody authorised; it must not open."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    stranger = Channel(context, end, KeyPair(*zmq.curve_keypair()))
+    stranger = Channel(context, end, keys)
     deadline = time.monotonic() + 10
     try:
         while time.monotonic() < deadline and not stranger.connected:

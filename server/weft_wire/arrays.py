@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from weft_wire.errors import WireError
 from weft_wire.parameters import param
 
-__all__ = ["DTYPES", "ArrayRef", "ArraySpec", "check_values", "dtype_name", "nbytes_of", "raw_bytes"]
+__all__ = ["DTYPES", "ArrayRef", "ArraySpec", "check_block", "dtype_name", "nbytes_of", "raw_bytes"]
 
 DTYPES = ("f4", "f2", "u1", "u2", "i4", "u4")
 LARGEST_SIDE = 2**40  # of one dimension; products stay exact because they are Python integers
@@ -78,17 +78,17 @@ def raw_bytes(array: np.ndarray) -> memoryview:
     return little.reshape(-1).view(np.uint8).data
 
 
-def check_values(ref: ArrayRef, spec: ArraySpec, dimensions: Mapping[str, int], blocks: Iterator[Any]) -> None:
-    """Refuse NaN, infinities and indices out of range. `blocks`: buffers of whole elements, in order."""
+def check_block(ref: ArrayRef, spec: ArraySpec, dimensions: Mapping[str, int], block: Any) -> None:
+    """Refuse NaN, infinities and indices out of range in some whole elements of the array. Large arrays are checked a
+    block at a time: what fits the cache is read once for the check and the hash together."""
+    values = np.frombuffer(block, dtype=f"<{ref.dtype}")
+    if ref.dtype.startswith("f") and not np.isfinite(values).all():
+        raise WireError("invalid_array", f"{ref.name} holds NaN or infinite values", "clean the mesh and try again")
     limit = dimensions.get(spec.index_of, 0)
-    for block in blocks:
-        values = np.frombuffer(block, dtype=f"<{ref.dtype}")
-        if ref.dtype.startswith("f") and not np.isfinite(values).all():
-            raise WireError("invalid_array", f"{ref.name} holds NaN or infinite values", "clean the mesh and try again")
-        if spec.index_of and values.size and (int(values.min()) < 0 or int(values.max()) >= limit):
-            bad = int(values.min()) if int(values.min()) < 0 else int(values.max())
-            raise WireError(
-                "invalid_array",
-                f"{ref.name} holds the index {bad}; indices must lie between 0 and {limit - 1}",
-                "the mesh is damaged: Mesh > Clean Up, or validate() it, and try again",
-            )
+    if spec.index_of and values.size and (int(values.min()) < 0 or int(values.max()) >= limit):
+        bad = int(values.min()) if int(values.min()) < 0 else int(values.max())
+        raise WireError(
+            "invalid_array",
+            f"{ref.name} holds the index {bad}; indices must lie between 0 and {limit - 1}",
+            "the mesh is damaged: Mesh > Clean Up, or validate() it, and try again",
+        )

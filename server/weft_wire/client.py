@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
@@ -14,12 +13,25 @@ from typing import Any
 import numpy as np
 
 from weft_wire.errors import WireError
-from weft_wire.events import ConnectionEvent, Event, FailedRequest, JobResult, ResultEvent, StateEvent
+from weft_wire.events import (
+    ConnectionEvent,
+    Event,
+    EventQueue,
+    FailedRequest,
+    JobResult,
+    PreviewEvent,
+    ProgressEvent,
+    ResultEvent,
+    StateEvent,
+    WarningEvent,
+)
 from weft_wire.jobs import TASKS, Task
 from weft_wire.messages import Cancel, Job, Jobs, JobState, List, Release, Welcome
 from weft_wire.session import Session
 
 __all__ = ["Client"]
+
+JOB_EVENTS = (StateEvent, WarningEvent, ProgressEvent, PreviewEvent, FailedRequest)
 
 
 class Client:
@@ -42,7 +54,8 @@ class Client:
     ) -> None:
         self.timeout = timeout
         self.session = Session(address, key_dir=key_dir, program=program, tasks=tasks)
-        self._inboxes: dict[str, deque[Event]] = {}
+        self._inboxes: dict[str, EventQueue] = {}
+        self._queued: dict[str, StateEvent] = {}  # the first event of jobs submitted here
         self._pumping = threading.Lock()
         self._lost: tuple[float, WireError] | None = None  # since when, and why
         self._welcome: Welcome | None = None
@@ -80,24 +93,26 @@ class Client:
     ) -> str:
         """Send a job and wait until the server has accepted it, or raise what is wrong with it. Returns its id."""
         job_id = self.session.submit(task, params, arrays, labels, job_id)
-        inbox = self._inboxes.setdefault(job_id, deque())
-        self._wait(inbox, None)
-        if isinstance(inbox[0], FailedRequest):
-            raise self._failure(job_id)
+        inbox = self._inboxes.setdefault(job_id, EventQueue())
+        queued = self._await(inbox, None, StateEvent, FailedRequest)
+        if isinstance(queued, FailedRequest):
+            del self._inboxes[job_id]
+            raise queued.error
+        self._queued[job_id] = queued
         return job_id
 
     def events(self, job_id: str, after_seq: int = 0, timeout: float | None = None) -> Iterator[Event]:
         """The job's events as they come, up to its terminal state. A job of an earlier connection is watched anew,
         from `after_seq` on. `timeout`: seconds between two events, after which a WireError is raised."""
         if job_id not in self._inboxes:
-            self._inboxes[job_id] = deque()
+            self._inboxes[job_id] = EventQueue()
             self.session.watch(job_id, after_seq)
         inbox = self._inboxes[job_id]
         while True:
-            self._wait(inbox, timeout)
-            if isinstance(inbox[0], FailedRequest):
-                raise self._failure(job_id)
-            event = inbox.popleft()
+            event = self._queued.pop(job_id, None) or self._await(inbox, timeout, *JOB_EVENTS)
+            if isinstance(event, FailedRequest):
+                del self._inboxes[job_id]
+                raise event.error
             final = isinstance(event, StateEvent) and event.terminal
             if final:
                 self._inboxes.pop(job_id, None)
@@ -108,21 +123,13 @@ class Client:
     def fetch(self, job_id: str, timeout: float | None = None) -> JobResult:
         """The result of a succeeded job; any other raises why it has none."""
         self.session.fetch(job_id)
-        found: list[ResultEvent | FailedRequest] = []
-
-        def arrived() -> bool:
-            inbox = self._inboxes.setdefault(job_id, deque())
-            found.extend(event for event in inbox if isinstance(event, ResultEvent | FailedRequest))
-            return bool(found)
-
-        self._wait_until(arrived, timeout)
-        inbox = self._inboxes[job_id]
-        inbox.remove(found[0])
-        if not inbox:
-            del self._inboxes[job_id]
-        if isinstance(found[0], FailedRequest):
-            raise found[0].error
-        return found[0].result
+        inbox = self._inboxes.setdefault(job_id, EventQueue())
+        found = self._await(inbox, timeout, ResultEvent, FailedRequest)
+        if not inbox.wait(0):
+            self._inboxes.pop(job_id, None)
+        if isinstance(found, FailedRequest):
+            raise found.error
+        return found.result
 
     def cancel(self, job_id: str) -> JobState:
         """Ask the job to stop; returns its present state. `events` tells when it has stopped."""
@@ -164,17 +171,16 @@ class Client:
             if time.monotonic() > deadline:
                 raise WireError("timeout", f"no answer within {timeout:g} s", "check the address, and any firewall")
 
-    def _wait(self, inbox: deque[Event], timeout: float | None) -> None:
-        self._wait_until(lambda: bool(inbox), timeout)
-
-    def _wait_until(self, condition: Callable[[], bool], timeout: float | None) -> None:
+    def _await(self, inbox: EventQueue, timeout: float | None, *kinds: type[Any]) -> Any:
+        """The next event of these kinds; waits for it."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not condition():
+        while (event := inbox.pull(*kinds)) is None:
             left = 1.0 if deadline is None else min(deadline - time.monotonic(), 1.0)
             if left <= 0:
                 raise WireError("timeout", f"nothing came from the server for {timeout:g} s", "`weft doctor` may help")
             self._pump(left)
             self._check_patience(self.patience)
+        return event
 
     def _pump(self, seconds: float) -> None:
         """Sort what has come into the inboxes of the jobs."""
@@ -185,7 +191,7 @@ class Client:
                 if isinstance(event, ConnectionEvent):
                     self._note(event)
                 else:
-                    self._inboxes.setdefault(event.job_id, deque()).append(event)
+                    self._inboxes.setdefault(event.job_id, EventQueue()).put(event)
 
     def _note(self, event: ConnectionEvent) -> None:
         if event.welcome:
@@ -196,8 +202,3 @@ class Client:
     def _check_patience(self, seconds: float) -> None:
         if self._lost and time.monotonic() - self._lost[0] >= seconds:
             raise self._lost[1]
-
-    def _failure(self, job_id: str) -> WireError:
-        failed = self._inboxes.pop(job_id)[0]
-        assert isinstance(failed, FailedRequest)
-        return failed.error

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PreviewEvent:
     """What object number `object` would look like if the job ended now."""
 
@@ -45,7 +45,7 @@ class ConnectionEvent:
     error: WireError | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class JobResult:
     """What a job made; arrays by the names of the task's declaration."""
 
@@ -53,7 +53,7 @@ class JobResult:
     info: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ResultEvent:
     """The result that was asked for with `fetch`."""
 
@@ -93,6 +93,14 @@ class EventQueue:
         with self._changed:
             keys = list(self._events)[:limit]
             return [self._events.pop(key) for key in keys]
+
+    def pull(self, *kinds: type[Any]) -> Any:
+        """Take the oldest event of these kinds out of the queue; None if there is none."""
+        with self._changed:
+            for key, event in self._events.items():
+                if isinstance(event, kinds):
+                    return self._events.pop(key)
+        return None
 
     def wait(self, timeout: float | None) -> bool:
         """Until there is an event, at most `timeout` seconds; whether there is one."""

@@ -1,0 +1,37 @@
+"""The command `weft`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from weft_server import bench_command, doctor_command, keys_command, models_command, serve_command, texture_command
+from weft_server.arguments import Parser
+from weft_server.server import version
+from weft_server.terminal import complain
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Whatever goes wrong is one line with its remedy; the exit status is 1 then, 130 after Ctrl-C."""
+    parser = Parser(prog="weft", description="Weave many diffusion views into one consistent 3D asset.")
+    parser.add_argument("--version", action="version", version=f"weft {version()}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    for command in (serve_command, texture_command, doctor_command, models_command, keys_command, bench_command):
+        command.add_parser(commands)
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except KeyboardInterrupt:
+        complain(RuntimeError("stopped"))
+        return 130
+    except Exception as error:
+        if not all(hasattr(error, name) for name in ("code", "message", "hint")):
+            raise
+        complain(error)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
