@@ -1,4 +1,4 @@
-"""What masons and carpenters lay: bricks, planks, terracotta roof tiles, mosaic."""
+"""What masons and carpenters lay: bricks, planks, mosaic."""
 
 from __future__ import annotations
 
@@ -31,17 +31,18 @@ def bricks(c: Canvas) -> np.ndarray:
     inset = 0.0075
     edge = _rounded_box(local_x, local_y, 0.5 / across - inset, 0.5 / down - inset, 0.008) - chip
     body = smooth(-0.0008, 0.0022, edge)
-    grain = c.noise(6, 2.0, 5)
-    clay = ramp(random[..., 0] + 0.05 * grain, "6d2c22", "8f3d29", "a84c31", "b85f3c", "9c4a3c", "c2764e")
+    grain = c.noise(6, 2.4, 5, 56)
+    drag = c.noise(7, 1.8, 4, 70, stretch=(5, 1))  # the marks of the wire that cut the clay
+    clay = ramp(random[..., 0] + 0.04 * grain, "6d2c22", "8f3d29", "a84c31", "bd6440", "9c4a3c", "c97f55")
     clay = clay * np.where(random[..., 1] < 0.13, 0.62, 1.0)[..., None]
-    clay = clay * (1 + 0.09 * grain + 0.07 * c.noise(7, 2.2, 3, stretch=(3, 1)))[..., None]
-    pits = c.cells(8, 52)
-    pit = smooth(0.0075, 0.0035, pits.radius) * (pits.tone() < 0.13)
-    sand = c.cells(9, 84)
-    mortar = ramp(sand.tone(), "8d857a", "b0a797", "c4bba9", "d4ccbb")
-    height = body * (0.012 + 0.006 * smooth(0, 0.012, edge) + 0.0014 * grain - 0.003 * pit)
-    colour = mix(mortar, clay * (1 - 0.4 * pit)[..., None], body)
-    return colour * c.shade(height, 0.55, 0.6)[..., None]
+    clay = clay * (1 + 0.06 * grain + 0.05 * drag)[..., None]
+    pits = c.specks(8, 50, 0.12, 0.0078)
+    clay = mix(clay, rgb("3a1812"), 0.65 * pits)
+    clay = mix(clay, rgb("e0b08a"), 0.5 * c.specks(10, 60, 0.07, 0.006))
+    sand = c.cells(9, 84, border=False)
+    mortar = ramp(0.7 * sand.tone() + 0.15 * grain + 0.3, "a69d8f", "c4bbaa", "d9d0be", "e8e1d2")
+    height = body * (0.010 + 0.005 * smooth(0, 0.012, edge) + 0.0009 * grain + 0.0006 * drag - 0.003 * pits)
+    return mix(mortar, clay, body) * c.shade(height, 0.6, 0.4)[..., None]
 
 
 def wood_planks(c: Canvas) -> np.ndarray:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
-from scipy import ndimage
 
-from weft.models.materials.voronoi import nearest_cells
+from weft.models.materials.voronoi import PAD, nearest_cells
 
 __all__ = ["Canvas", "Cells", "mix", "ramp", "rgb", "smooth"]
 
 FINEST = 128  # cycles a tile: nothing finer is ever drawn by noise; a patch denoiser would lose it
+_LIGHT = (-0.450, -0.600, 0.661)  # towards the light
+_HALFWAY = (-0.247, -0.329, 0.911)  # between the light and the viewer
 
 
 def smooth(start: float | np.ndarray, end: float | np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -33,8 +34,10 @@ def rgb(code: str) -> np.ndarray:
 def ramp(t: np.ndarray, *codes: str) -> np.ndarray:
     """Colours [..., 3] of `t` in [0, 1] along evenly spaced stops; values outside are clamped."""
     stops = np.stack([rgb(code) for code in codes])
+    fine = np.linspace(0.0, 1.0, 1024)
     place = np.linspace(0.0, 1.0, len(stops))
-    return np.stack([np.interp(t, place, stops[:, channel]) for channel in range(3)], -1).astype(np.float32)
+    table = np.stack([np.interp(fine, place, stops[:, channel]) for channel in range(3)], -1).astype(np.float32)
+    return table[(np.clip(t, 0, 1) * 1023 + 0.5).astype(np.int32)]
 
 
 def mix(below: np.ndarray, above: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -108,33 +111,69 @@ class Canvas:
         full[np.arange(-keep, keep + 1), : keep + 1] = spectrum[window, : keep + 1]
         full[:, 0] += np.conj(np.roll(full[::-1, 0], 1))
         full[:, 0] /= np.sqrt(2)
-        field = scipy.fft.irfft2(full, (self.n, self.n)) * (self.n**2 / np.sqrt(energy))
-        return field.astype(np.float32)
+        field = np.asarray(scipy.fft.irfft2(full, (self.n, self.n)), np.float32)
+        return field * np.float32(self.n**2 / np.sqrt(energy))
 
     def cells(
         self,
         key: int,
         across: int,
         down: int | None = None,
+        *,
         jitter: float = 0.42,
         stagger: bool = False,
+        aspect: float = 1.0,
         warp: tuple[np.ndarray, np.ndarray] | None = None,
+        border: bool = True,
     ) -> Cells:
-        """A Voronoi diagram of `across`×`down` jittered centres; `stagger` shifts odd rows by half a cell.
+        """A Voronoi diagram of `across`×`down` centres, jittered by at most `jitter` of a cell.
 
-        `warp` (dx, dy, in tiles) displaces the pixels before they look for their cell.
+        `stagger` moves odd rows by half a cell (`down` is even then); an `aspect` below 1 lengthens the cells up and
+        down (its distances count y that much less); `warp` (dx, dy, in tiles) displaces the pixels before they look
+        for their cell; without `border` its distance stays 0 and the rest is found faster.
         """
         down = across if down is None else down
         rng = self.random(key)
-        offset = rng.uniform(-jitter, jitter, (down, across, 2)) + 0.5
-        if stagger:
-            offset[1::2, :, 0] += 0.5
-        grid = np.stack(np.meshgrid(np.arange(across), np.arange(down)), -1)
-        points = ((grid + offset) / (across, down)).astype(np.float32)
+        offset = rng.uniform(0.5 - jitter, 0.5 + jitter, (down, across, 2)).astype(np.float32)
+        shift = 0.5 if stagger else 0.0
+        rows, columns = np.arange(-PAD, down + PAD), np.arange(-PAD, across + PAD)
+        points = offset[rows % down][:, columns % across]
+        points[..., 0] += columns + shift * (rows % 2)[:, None]
+        points[..., 1] += rows[:, None]
+        points /= np.array([across, down], np.float32)
         x, y = (self.x, self.y) if warp is None else (self.x + warp[0], self.y + warp[1])
-        index, border, dx, dy = nearest_cells(x.astype(np.float32), y.astype(np.float32), points)
-        random = rng.random((across * down, 4), dtype=np.float32)
-        return Cells(index, border, np.hypot(dx, dy), dx, dy, points.reshape(-1, 2) % 1, random)
+        index, edge, dx, dy = nearest_cells(x, y, points, np.float32(shift), np.float32(aspect), border)
+        centres = points[PAD:-PAD, PAD:-PAD].reshape(-1, 2) % 1
+        return Cells(index, edge, np.hypot(dx, dy), dx, dy, centres, rng.random((across * down, 4), dtype=np.float32))
+
+    def specks(self, key: int, across: int, share: float, size: float) -> np.ndarray:
+        """A mask of round dots, at most `size` tiles in radius, in a `share` of across² places."""
+        dots = self.cells(key, across, border=False)
+        radius = size * (0.6 + 0.4 * dots.tone(1))
+        return smooth(radius, 0.55 * radius, dots.radius) * (dots.tone() < share)
+
+    def labyrinth(self, key: int, waves: float, lean: float = 0.0) -> np.ndarray:
+        """Stripes of even width that branch and wind, about `waves` a tile; -1 .. 1.
+
+        `lean` > 0 makes them run up and down. Swift & Hohenberg (1977) from noise, on a grid of its own, which is
+        interpolated to the canvas by its Fourier series: every size shows the same stripes.
+        """
+        side, rate, growth = 192, 1.0, 0.6
+        ky, kx = np.fft.fftfreq(side)[:, None] * side, np.arange(side // 2 + 1)[None]
+        k = np.hypot(kx, ky * (1 + lean))
+        damping = (1 / (1 + rate * 2 * ((k / waves) ** 2 - 1) ** 2)).astype(np.float32)
+        noise = self.random(key).standard_normal((side, side), dtype=np.float32)
+        spectrum = np.asarray(scipy.fft.rfft2(0.3 * noise))
+        for _ in range(50):
+            field = np.asarray(scipy.fft.irfft2(spectrum * damping, (side, side)))
+            spectrum = np.asarray(scipy.fft.rfft2(field + rate * (growth * field - field**3)))
+        keep = min(side // 2 - 1, self.n // 2 - 1)
+        full = np.zeros((self.n, self.n // 2 + 1), np.complex64)
+        rows = np.arange(-keep, keep + 1)
+        phase = np.exp(1j * np.pi * (rows[:, None] + kx[:, : keep + 1]) * (1 / self.n - 1 / side))
+        full[rows, : keep + 1] = spectrum[rows, : keep + 1] * phase
+        stripes = np.asarray(scipy.fft.irfft2(full, (self.n, self.n)), np.float32)
+        return stripes / np.abs(stripes).max()
 
     def warp(self, key: int, amount: float, falloff: float = 3.0, high: float = 24.0) -> tuple[np.ndarray, np.ndarray]:
         """A smooth displacement (dx, dy) of standard deviation `amount` tiles."""
@@ -142,28 +181,30 @@ class Canvas:
 
     def blur(self, field: np.ndarray, radius: float) -> np.ndarray:
         """Periodic Gaussian blur; `radius` (standard deviation) in tiles."""
-        return ndimage.gaussian_filter(field, radius * self.n, mode="wrap", truncate=3.0)
+        ky = np.fft.fftfreq(self.n)[:, None].astype(np.float32) * self.n
+        kx = np.arange(self.n // 2 + 1, dtype=np.float32)[None]
+        pass_band = np.exp(-2 * (np.pi * radius * ky) ** 2) * np.exp(-2 * (np.pi * radius * kx) ** 2)
+        return np.asarray(scipy.fft.irfft2(np.asarray(scipy.fft.rfft2(field)) * pass_band, field.shape), np.float32)
 
     def slope(self, height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(∂h/∂x, ∂h/∂y) per tile of a periodic height field."""
-        half = self.n / 2
+        half = np.float32(self.n / 2)
         dx = (np.roll(height, -1, 1) - np.roll(height, 1, 1)) * half
         dy = (np.roll(height, -1, 0) - np.roll(height, 1, 0)) * half
         return dx, dy
 
-    def normals(self, height: np.ndarray) -> np.ndarray:
-        """Unit normals [n, n, 3] (x right, y down, z towards the viewer) of a height field in tiles."""
+    def facing(self, height: np.ndarray, direction: tuple[float, float, float]) -> np.ndarray:
+        """Cosine between the surface's normal and `direction` (x right, y down, z to the viewer; of unit length)."""
         dx, dy = self.slope(height)
-        normal = np.stack([-dx, -dy, np.ones_like(dx)], -1)
-        return normal / np.linalg.norm(normal, axis=-1, keepdims=True)
+        x, y, z = (np.float32(value) for value in direction)
+        return (z - x * dx - y * dy) / np.sqrt(1 + dx * dx + dy * dy)
 
     def shade(self, height: np.ndarray, ambient: float = 0.5, cavity: float = 0.0, radius: float = 0.012) -> np.ndarray:
         """Brightness of a height field (in tiles) under a soft light from the upper left; a flat patch gives 1.
 
         `cavity` darkens what lies below its surroundings (within `radius` tiles), whatever the light's direction.
         """
-        light = np.array([-0.45, -0.60, 0.66], np.float32)
-        lambert = np.clip(self.normals(height) @ light, 0, None) / light[2]
+        lambert = np.clip(self.facing(height, _LIGHT), 0, None) / _LIGHT[2]
         result = ambient + (1 - ambient) * lambert
         if cavity:
             depth = (height - self.blur(height, radius)) / radius
@@ -172,5 +213,4 @@ class Canvas:
 
     def gloss(self, height: np.ndarray, power: float = 24.0) -> np.ndarray:
         """The highlight, in [0, 1], of the same light on a shiny height field."""
-        half = np.array([-0.25, -0.34, 0.91], np.float32)
-        return np.clip(self.normals(height) @ half, 0, 1) ** power
+        return np.clip(self.facing(height, _HALFWAY), 0, 1) ** power

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from weft.errors import InvalidInput, UnknownName
-from weft.models.materials import built, cloth, creature, metal, stone
+from weft.models.materials import built, cloth, creature, ground, metal, stone
 from weft.models.materials.canvas import Canvas
 
 __all__ = ["MATERIALS", "Material", "render"]
@@ -27,20 +27,30 @@ def _index(*materials: Material) -> dict[str, Material]:
 
 
 MATERIALS = _index(
-    Material("mossy stone", ("moss", "stone", "cobble"), "Rounded cobbles with moss in the joints.", stone.mossy_stone),
-    Material("bricks", ("brick",), "Worn red bricks in sandy mortar.", built.bricks),
-    Material("wood planks", ("wood",), "Weathered planks with knots and nails.", built.wood_planks),
+    Material("mossy stone", (), "Rounded cobbles with moss in the joints.", stone.mossy_stone),
+    Material("bricks", (), "Worn red bricks in sandy mortar.", built.bricks),
+    Material("wood planks", (), "Weathered planks with knots and nails.", built.wood_planks),
     Material("marble", (), "White marble with grey and gold veins.", stone.marble),
-    Material("rusted metal", ("rust",), "Teal paint flaking off rusty iron.", metal.rust),
-    Material("woven fabric", ("fabric",), "Coarse tartan cloth.", cloth.woven_fabric),
-    Material("leopard fur", ("leopard",), "Tawny fur with dark rosettes.", creature.leopard),
-    Material("dragon scales", ("scales",), "Green keeled scales with gold rims.", creature.scales),
+    Material("rusted metal", (), "Teal paint flaking off rusty iron.", metal.rust),
+    Material("woven fabric", (), "Tartan twill.", cloth.woven_fabric),
+    Material("leopard fur", (), "Tawny fur with dark rosettes.", creature.leopard),
+    Material("dragon scales", (), "Green keeled scales with gold rims.", creature.scales),
     Material("mosaic", (), "Glass and stone tesserae in waves.", built.mosaic),
-    Material("lava", (), "Dark crust over glowing cracks.", stone.lava),
-    Material("cracked earth", ("mud",), "Dried mud plates.", stone.cracked_earth),
-    Material("ice", (), "Frozen lake with fractures and bubbles.", stone.ice),
-    Material("hammered gold", ("gold",), "Gold leaf beaten into dents.", metal.gold),
-    Material("sandstone", (), "Tilted strata of red and yellow sandstone.", stone.sandstone),
+    Material("lava", (), "Dark crust over glowing cracks.", ground.lava),
+    Material("cracked earth", (), "Dried mud plates.", ground.cracked_earth),
+    Material("ice", (), "Frozen lake with fractures and bubbles.", ground.ice),
+    Material("hammered gold", (), "Gold beaten into round dents.", metal.gold),
+    Material("sandstone", (), "Strata of red and yellow sandstone.", stone.sandstone),
+    Material("knitted wool", (), "Fair Isle knitting.", cloth.knitwear),
+    Material("leather", (), "Grained cognac leather.", cloth.leather),
+    Material("grass", (), "A meadow from above.", ground.grass),
+    Material("brain coral", (), "Winding rosy ridges.", creature.coral),
+    Material("celadon glaze", (), "Jade green glaze with dark crackle.", stone.celadon),
+    Material("zebra", (), "Branching black stripes on cream.", creature.zebra),
+    Material("bark", (), "Old pine bark with lichen.", creature.bark),
+    Material("feathers", (), "Teal and blue plumage with golden tips.", creature.feathers),
+    Material("tread plate", (), "Steel tread plate.", metal.tread_plate),
+    Material("camouflage", (), "Woodland camouflage on ripstop cloth.", cloth.camouflage),
 )
 
 

@@ -1,4 +1,4 @@
-"""Stone and mineral: cobbles with moss, marble, sandstone, cracked earth, lava, ice."""
+"""Stone: mossy cobbles, marble, sandstone, glazed crackle."""
 
 from __future__ import annotations
 
@@ -6,126 +6,108 @@ import numpy as np
 
 from weft.models.materials.canvas import Canvas, mix, ramp, rgb, smooth
 
-__all__ = ["cracked_earth", "ice", "lava", "marble", "mossy_stone", "sandstone"]
+__all__ = ["celadon", "marble", "mossy_stone", "sandstone"]
+
+
+def _chiselled(c: Canvas, key: int) -> tuple[np.ndarray, np.ndarray]:
+    """Relief of broken stone in flat facets (about ±1), and the hair cracks along some of their borders."""
+    relief = np.zeros_like(c.x)
+    crack = np.zeros_like(c.x)
+    where = smooth(0.5, 1.0, c.noise(key + 8, 2.4, 3, 16))
+    for step, across in enumerate((16, 34)):
+        facet = c.cells(key + 3 * step, across, warp=c.warp(key + 1 + 3 * step, 0.05 / across, 2.4, 48))
+        tilt = facet.random[facet.index, :2] - 0.5
+        relief += across * (tilt[..., 0] * facet.dx + tilt[..., 1] * facet.dy) / (1 + step)
+        crack = np.maximum(crack, smooth(0.0022, 0.0008, facet.border) * where)
+    return relief, crack
 
 
 def mossy_stone(c: Canvas) -> np.ndarray:
-    """Rounded cobbles, chipped and lichened, with moss in clumps growing out of the joints."""
-    stones = c.cells(1, 7, warp=c.warp(2, 0.006))
-    edge = stones.border + 0.0022 * c.noise(4, 1.6, 12)
-    body = smooth(0.004, 0.010, edge)
-    dome = np.sqrt(np.clip(edge / 0.045, 0, 1))
-    grain = c.noise(5, 2.0, 5)
-    pits = c.cells(6, 44)
-    pit = smooth(0.009, 0.005, pits.radius) * (pits.tone() < 0.16)
-    height = body * (0.030 * dome + 0.0018 * grain) - 0.003 * pit
-    rock = ramp(stones.tone(), "5d5a57", "77736c", "8c8779", "a39a89") * (1 + 0.10 * grain - 0.25 * pit)[..., None]
-    speck = c.cells(7, 70)
-    rock = mix(rock, rgb("c9c3b0"), 0.55 * smooth(0.0055, 0.003, speck.radius) * (speck.tone() < 0.10))
-    colour = mix(rgb("2b2620") * (1 + 0.12 * grain)[..., None], rock, body)
-    tufts = c.cells(8, 46, warp=c.warp(9, 0.002, 2.0, 48))
-    grows = c.noise(11, 3.0, high=12) + 1.5 * (1 - dome) + 0.45 * (tufts.tone(1) - 0.5)
-    moss = (tufts.at_centre(grows) > 0.95).astype(np.float32)
-    bump = np.sqrt(np.clip(1 - (tufts.radius / 0.016) ** 2, 0, 1))
-    green = ramp(0.25 + 0.5 * tufts.tone() + 0.25 * bump, "1f2e0c", "3d5a16", "66882a", "9db548")
-    height = height + moss * (0.006 + 0.007 * bump)
-    return mix(colour, green, moss) * c.shade(height, 0.5, 0.55)[..., None]
+    """Rounded cobbles, chipped and flecked with lichen; moss in clumps fills the joints and climbs the stones."""
+    stones = c.cells(1, 7, jitter=0.36, warp=c.warp(2, 0.006))
+    edge = stones.border + 0.0016 * c.noise(4, 1.6, 12)
+    body = smooth(0.003, 0.009, edge)
+    dome = np.sqrt(np.clip(edge / 0.042, 0, 1))
+    relief, crack = _chiselled(c, 20)
+    grain = c.noise(5, 2.4, 6, 48)
+    rock = ramp(stones.tone() + 0.10 * relief + 0.03 * grain, "55534f", "706d66", "8d887d", "aaa192", "8f9190")
+    rock = mix(rock, rgb("3a3733"), 0.75 * crack)
+    lichen = c.specks(7, 40, 0.10, 0.012)
+    rock = mix(rock, rgb("c2bd9c"), 0.55 * lichen)
+    colour = mix(rgb("2b2620") + 0 * rock, rock, body)
+    tufts = c.cells(8, 58, warp=c.warp(9, 0.002, 2.0, 48))
+    grows = 0.8 * c.noise(11, 2.6, 2, 14) + 2.3 * (1 - dome) + 0.5 * (tufts.tone(1) - 0.5)
+    moss = (tufts.at_centre(grows) > 1.15).astype(np.float32)
+    bump = np.sqrt(np.clip(tufts.border / 0.007, 0, 1))
+    green = ramp(0.12 + 0.42 * tufts.tone() + 0.45 * bump, "151f0a", "34491a", "587028", "8a9d3e", "b9c25f")
+    height = body * (0.026 * dome + 0.0028 * relief - 0.002 * crack) + moss * (0.004 + 0.006 * bump)
+    under = c.blur(moss, 0.006) * (1 - moss)
+    return mix(colour * (1 - 0.5 * under)[..., None], green, moss) * c.shade(height, 0.55, 0.5)[..., None]
 
 
 def marble(c: Canvas) -> np.ndarray:
-    """White marble: soft grey clouds, crisp branching veins, hairlines and a trace of gold."""
-    bend = 0.10 * c.noise(1, 2.6, high=40)
-    cloud = c.noise(2, 3.4, high=24)
-    base = ramp(0.5 + 0.22 * cloud + 0.05 * c.noise(3, 2.0, 8), "bfc0c4", "dcdbda", "efece6", "f8f6f1")
+    """White marble: soft clouds, long slanting veins that fade and branch, hairlines, a trace of gold."""
+    bend, ripple = c.noise(1, 3.6, high=8), c.noise(2, 2.2, 8, 64)
+    cloud = c.noise(3, 3.2, high=16)
+    colour = ramp(0.62 + 0.20 * cloud + 0.03 * ripple, "c3c4c9", "dddcdc", "efede8", "faf8f4")
 
-    def vein(key: int, low: float, width: float) -> np.ndarray:
-        ridge = np.abs(c.noise(key, 3.6, low, 20) + bend)
-        dx, dy = c.slope(ridge)
-        distance = ridge / np.maximum(np.hypot(dx, dy), 4.0)
-        strength = 0.35 + 0.65 * smooth(-0.6, 0.9, c.noise(key + 1, 3.0, high=8))
-        return smooth(width, 0.25 * width, distance) * strength
+    def vein(key: int, slant: tuple[int, int], sway: float, width: float) -> tuple[np.ndarray, np.ndarray]:
+        """Opacity of a family of veins along `slant` (waves across, waves down), and its misty surroundings."""
+        own = c.noise(key, 3.6, high=7)
+        phase = slant[0] * c.x + slant[1] * c.y + sway * (bend + 0.7 * own) + 0.004 * np.hypot(*slant) * ripple
+        strength = smooth(-0.9, 0.8, c.noise(key + 1, 2.8, 2, 9))
+        swell = width * (0.30 + 1.0 * strength)
+        distance = np.abs(phase - np.round(phase)) / np.hypot(*slant)
+        return smooth(swell, 0.35 * swell, distance) * (0.25 + 0.75 * strength), np.exp(-distance / 0.018) * strength
 
-    halo = np.exp(-np.abs(c.noise(10, 3.6, 1, 20) + bend) * 5)
-    colour = mix(base, rgb("8d9099"), 0.45 * halo * smooth(-0.5, 1.0, cloud))
-    gold = vein(16, 2, 0.0055)
-    colour = mix(colour, rgb("b99a5e"), 0.75 * gold)
-    colour = mix(colour, rgb("6b6f7a"), 0.75 * vein(12, 4, 0.004))
-    return mix(colour, rgb("363a45"), 0.9 * vein(10, 1, 0.010))
+    crackle = c.cells(30, 7, warp=c.warp(31, 0.016, 2.4, 40))
+    hair = smooth(0.0028, 0.0008, crackle.border) * smooth(0.2, 0.8, crackle.tone())
+    main, mist = vein(10, (1, 2), 0.15, 0.0100)
+    branch, branch_mist = vein(13, (4, -1), 0.26, 0.0052)
+    gold, _ = vein(16, (2, 3), 0.24, 0.0040)
+    colour = mix(colour, rgb("8b8f9b"), np.clip(0.55 * mist + 0.30 * branch_mist, 0, 1))
+    colour = mix(colour, rgb("9a9da8"), 0.65 * hair)
+    colour = mix(colour, rgb("b8934e"), 0.80 * gold)
+    colour = mix(colour, rgb("5d616e"), 0.85 * branch)
+    return mix(colour, rgb("2f333f"), 0.92 * main)
 
 
 def sandstone(c: Canvas) -> np.ndarray:
-    """Layered sandstone: tilted strata that crumble at their edges."""
-    bands = 14
-    phase = bands * (c.y + 0.030 * c.noise(1, 3.4, high=10)) + 0.16 * c.noise(2, 2.0, 4)
-    layer = np.floor(phase).astype(np.int64)
-    inside = phase - layer
-    tone = c.random(3).random((bands, 2))[layer % bands]
-    grain = c.noise(4, 1.6, 6, stretch=(1, 2.5))
-    colour = ramp(tone[..., 0] + 0.08 * grain, "8a4f31", "b3703f", "cf9558", "e2b982", "c98a5c")
-    ledge = smooth(0.0, 0.16, inside) * smooth(1.0, 0.90, inside)
-    fine = np.sin(2 * np.pi * inside * (2 + np.floor(3 * tone[..., 1])))
-    colour = colour * (1 + 0.05 * fine + 0.05 * grain)[..., None] * (0.45 + 0.55 * ledge)[..., None]
-    pits = c.cells(5, 40, 64)
-    pit = smooth(0.0085, 0.004, pits.radius) * (pits.tone() < 0.14)
-    height = 0.010 * ledge * (0.6 + 0.4 * tone[..., 1]) + 0.0012 * grain - 0.004 * pit
-    return colour * (1 - 0.45 * pit)[..., None] * c.shade(height, 0.55, 0.5)[..., None]
+    """Layered sandstone: strata of uneven thickness, fine cross-bedding, ledges worn back."""
+    rng = c.random(1)
+    thickness = rng.uniform(0.5, 1.8, 13)
+    bounds = np.concatenate([[0.0], np.cumsum(thickness) / thickness.sum()])
+    place = (c.y + 0.022 * c.noise(2, 3.4, high=9) + 0.0018 * c.noise(3, 1.8, 8, 60)) % 1
+    layer = np.clip(np.searchsorted(bounds, place, side="right") - 1, 0, 12)
+    above, below = place - bounds[layer], bounds[layer + 1] - place
+    tone, slant, hard = rng.random((3, 13))[:, layer]
+    bed = 46 * place + np.where(slant < 0.35, 7, np.where(slant < 0.6, -5, 0)) * c.x + 0.25 * c.noise(4, 2.6, 3, 30)
+    lamina = 0.5 + 0.5 * np.sin(2 * np.pi * bed)
+    line = smooth(0.75, 0.95, lamina)
+    grain = c.noise(5, 2.2, 6, 56, stretch=(2.5, 1))
+    palette = ("7d3f28", "a8623a", "c98a52", "e4bd88", "d69a68", "b5714f", "efd6ab")
+    colour = ramp(tone + 0.03 * grain, *palette) * (1 - 0.16 * line + 0.03 * grain)[..., None]
+    groove = smooth(0.0055, 0.0015, above)
+    lip = smooth(0.012, 0.004, above) * (1 - groove)
+    height = 0.007 * hard * smooth(0.0, 0.008, above) * smooth(0.0, 0.010, below) - 0.004 * groove - 0.0012 * line
+    pits = c.specks(6, 44, 0.10, 0.0075)
+    colour = mix(colour, rgb("fff0d0"), 0.35 * lip)
+    colour = mix(mix(colour, rgb("3a1c12"), 0.75 * groove), rgb("5a2e1c"), 0.7 * pits)
+    return colour * c.shade(height - 0.003 * pits, 0.6, 0.5)[..., None]
 
 
-def _mud(c: Canvas) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Plates (tone), their border distance and the finer cracks' border distance: dried mud, cooled lava."""
-    wide = c.cells(1, 6, warp=c.warp(2, 0.010))
-    fine = c.cells(4, 15, warp=c.warp(5, 0.006))
-    jag = 0.0018 * c.noise(7, 1.6, 10)
-    return wide.tone(), wide.border + jag, fine.border + jag
-
-
-def cracked_earth(c: Canvas) -> np.ndarray:
-    """Dried mud: curled plates, deep cracks between them, hair cracks across."""
-    tone, wide, fine = _mud(c)
-    grain = c.noise(8, 1.9, 4)
-    plate = smooth(0.004, 0.009, wide)
-    hair = smooth(0.0012, 0.0040, fine)
-    curl = np.exp(-wide / 0.012)
-    height = plate * (0.022 + 0.012 * curl + 0.0022 * grain) * (0.86 + 0.14 * hair)
-    colour = ramp(0.2 + 0.6 * tone + 0.10 * grain, "8f6f52", "ad8a66", "c6a57d", "d8bd97")
-    colour = colour * (0.62 + 0.38 * hair)[..., None]
-    colour = mix(rgb("2a1c14") + 0 * colour, mix(colour, rgb("e3cfae"), 0.35 * curl), plate)
-    return colour * c.shade(height, 0.5, 0.5)[..., None]
-
-
-def lava(c: Canvas) -> np.ndarray:
-    """Basalt crust over molten rock: plates, glowing cracks, embers at the rims."""
-    tone, wide, fine = _mud(c)
-    grain = c.noise(8, 1.9, 5)
-    heat = 0.5 + 0.5 * np.tanh(c.noise(9, 3.2, high=6))
-    open_crack = 0.005 + 0.012 * heat
-    crust = smooth(open_crack, open_crack + 0.005, wide)
-    hair = smooth(0.0, 0.0012 + 0.0030 * heat, fine - 0.0004)
-    bubbles = c.cells(10, 42)
-    bubble = smooth(0.010, 0.006, bubbles.radius) * (bubbles.tone() < 0.22)
-    height = crust * (0.016 + 0.020 * np.sqrt(np.clip(wide / 0.06, 0, 1)) + 0.0026 * grain - 0.004 * bubble)
-    rock = ramp(0.3 + 0.4 * tone + 0.12 * grain, "1b1719", "2e282a", "453c3b", "5c504b")
-    rock = rock * c.shade(height, 0.45, 0.5)[..., None]
-    glow = np.exp(-np.clip(wide - open_crack, 0, None) / 0.010) * heat
-    rock = mix(rock, rgb("c8300a"), np.clip(0.75 * glow, 0, 1))
-    rock = mix(rgb("ef5a10") + 0 * rock, rock, np.clip(hair + 0.55 * (1 - heat), 0, 1))
-    core = np.clip(1 - wide / open_crack, 0, 1)
-    molten = ramp(0.25 + 0.55 * core + 0.14 * c.noise(11, 2.4, 4), "b01c06", "ee5210", "ff9a1f", "ffdc5e", "fff3b0")
-    return mix(molten, rock, crust)
-
-
-def ice(c: Canvas) -> np.ndarray:
-    """Frozen lake: blue depth, white fracture planes, trapped bubbles and frost flowers."""
-    deep = c.noise(1, 3.2, high=16)
-    colour = ramp(0.5 + 0.24 * deep, "12456e", "2a74a0", "62abc9", "a9d8e6")
-    for key, across, width, strength in ((2, 4, 0.006, 0.95), (5, 8, 0.0032, 0.7), (8, 15, 0.0018, 0.4)):
-        crack = c.cells(key, across, warp=c.warp(key + 1, 0.004, 2.2, 48))
-        side = smooth(0.028 if across < 9 else 0.012, 0.0, crack.border) * (crack.tone() > 0.45)
-        colour = mix(colour, rgb("d9f1f7"), 0.38 * side * strength)
-        colour = mix(colour, rgb("fbffff"), strength * smooth(width, 0.3 * width, crack.border))
-    bubbles = c.cells(12, 26)
-    size = 0.004 + 0.009 * bubbles.tone(1)
-    ring = smooth(size, size - 0.002, bubbles.radius) * (bubbles.tone() < 0.30)
-    dot = smooth(size - 0.001, size - 0.0035, bubbles.radius) * (bubbles.tone() < 0.30)
-    colour = mix(colour, rgb("eefaff"), 0.85 * ring)
-    return mix(colour, rgb("6fb4cf"), 0.8 * dot)
+def celadon(c: Canvas) -> np.ndarray:
+    """Celadon glaze: jade green pooling in a relief of petals under two generations of crackle."""
+    wide = c.cells(1, 5, warp=c.warp(2, 0.010))
+    fine = c.cells(4, 13, warp=c.warp(5, 0.005))
+    pool = c.noise(7, 3.2, high=8)
+    jade = ramp(0.5 + 0.20 * pool + 0.10 * (fine.tone() - 0.5), "5f8f7c", "86b39b", "abcfb4", "cfe5cb")
+    jade = jade * (1 + 0.05 * (wide.tone() - 0.5))[..., None]
+    stain = np.exp(-wide.border / 0.008)
+    colour = mix(jade, rgb("a98f5f"), 0.40 * stain)
+    colour = mix(colour, rgb("b08d55"), 0.75 * smooth(0.0026, 0.0009, fine.border) * smooth(0.15, 0.5, fine.tone(1)))
+    colour = mix(colour, rgb("2e211a"), 0.92 * smooth(0.0050, 0.0022, wide.border))
+    pinholes = c.specks(8, 30, 0.10, 0.008)
+    colour = mix(colour, rgb("e9f4e2"), 0.75 * pinholes)
+    height = 0.0035 * smooth(0.0, 0.012, wide.border) + 0.0016 * smooth(0, 0.006, fine.border) + 0.004 * pool
+    return colour * c.shade(height, 0.65)[..., None] + 0.10 * c.gloss(height, 60)[..., None]
