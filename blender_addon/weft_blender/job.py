@@ -146,14 +146,15 @@ def release() -> None:
 
 
 def pump() -> bool:
-    """Take what has arrived and show at most one picture. Returns whether anything changed."""
+    """Take what has arrived and show at most one picture. Returns whether anything changed that the panel tells."""
     before = LINK.status
     arrived = LINK.poll()
     for event in arrived:
         if DESK.job is not None and not DESK.job.ended and getattr(event, "job_id", "") == DESK.job.id:
             follow(DESK.job, event)
     shown = DESK.job is not None and show_one(DESK.job)
-    return shown or bool(arrived) or LINK.status != before
+    told = any(not isinstance(event, events.PreviewEvent) for event in arrived)
+    return shown or told or LINK.status != before
 
 
 def follow(job: Job, event: Any) -> None:

@@ -13,6 +13,9 @@ from .link import LINK
 
 __all__ = ["CLASSES"]
 
+# Short labels: Blender cuts what does not fit a narrow sidebar.
+ROWS = (("texture_size", "Texture"), ("size", "Views"), ("steps", "Steps"), ("seed", "Seed"), ("cameras", "Cameras"))
+MORE = (("views", "Cameras"), ("pattern_scale", "Scale"), ("decals", "Fine Detail"), ("uv_source", "UV Map"), ("model", "Model"))
 PHASES = {"sending": "Sending the meshes", "waiting": "Looking for the job", "queued": "Waiting in the queue"}
 
 
@@ -42,12 +45,14 @@ class WEFT_PT_texture(WeftPanel, bpy.types.Panel):
         column = layout.column()
         column.enabled = running is None
         column.use_property_split = False
-        column.prop(settings, "prompt", text="", icon="GREASEPENCIL")
+        column.label(text="Prompt")
+        column.prop(settings, "prompt", text="")
+        column.label(text="Reference Image")
         column.template_ID(settings, "exemplar", open="image.open", text="")
         column.separator()
         column.use_property_split = True
-        for name in ("size", "steps", "texture_size", "seed", "cameras"):
-            column.prop(settings, name)
+        for name, label in ROWS:
+            column.prop(settings, name, text=label)
         layout.separator()
         if running is not None:
             draw_progress(layout, running)
@@ -63,8 +68,8 @@ class WEFT_PT_more(WeftPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
 
     def draw_rows(self, layout: Any, context: Any) -> None:
-        for name in ("views", "pattern_scale", "decals", "uv_source", "model"):
-            layout.prop(context.scene.weft, name)
+        for name, label in MORE:
+            layout.prop(context.scene.weft, name, text=label)
 
 
 def draw_server(layout: Any) -> None:
@@ -147,7 +152,7 @@ def draw_text(layout: Any, message: str, hint: str = "", *, icon: str = "NONE") 
     """`message` and `hint` broken into lines that fit the sidebar; Blender's labels do not wrap."""
     region, system = bpy.context.region, bpy.context.preferences.system
     width = region.width if region else 300
-    letters = max(20, int(width / (7.0 * system.ui_scale)) - 6)
+    letters = max(20, int(width / (6.6 * system.ui_scale)) - 6)
     column = layout.column(align=True)
     column.scale_y = 0.8
     lines = textwrap.wrap(message[:1].upper() + message[1:], letters)

@@ -1,19 +1,59 @@
-"""A fresh Blender scene per test, in this process; a real server per module that asks for one."""
+"""A fresh Blender scene per test, in this process; real server processes for the modules that ask for one."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "blender_addon"))
+
+
+class ServerProcess:
+    """A server with a home of its own; `key_dir` is what a client needs to find it."""
+
+    def __init__(self, home: Path, command: list[str]) -> None:
+        self.home, self.command = home, command
+        self.key_dir = str(home / "keys")
+        self.environment = {**os.environ, "WEFT_HOME": str(home), "OMP_NUM_THREADS": "1"}
+        self.start()
+
+    def start(self) -> None:
+        with (self.home / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, env=self.environment)
+        deadline = time.monotonic() + 90
+        while not (self.home / "server.json").exists():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                pytest.fail(f"the server did not start:\n{(self.home / 'server.log').read_text()}")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self.process.kill()
+        self.process.wait(10)
+        (self.home / "server.json").unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+def server_python() -> str:
+    """The interpreter that has torch: this one, or (in an environment for another Blender) that of the checkout."""
+    return sys.executable if importlib.util.find_spec("torch") else str(ROOT / ".venv" / "bin" / "python")
 
 
 @pytest.fixture(scope="session")
@@ -37,28 +77,19 @@ def bpy(addon: ModuleType) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    """A server process of its own: `home`, `key_dir`, `process`, and `stop()`."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """`weft serve`."""
     home = tmp_path_factory.mktemp("weft")
-    environment = {**os.environ, "WEFT_HOME": str(home), "OMP_NUM_THREADS": "1"}
-    log = (home / "server.log").open("wb")
-    command = [sys.executable, "-m", "weft_server.cli", "serve", "--port", "0", "--home", str(home)]
-    process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
-    deadline = time.monotonic() + 60
-    while not (home / "server.json").exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
-            pytest.fail(f"the server did not start:\n{(home / 'server.log').read_text()}")
-        time.sleep(0.05)
+    command = [server_python(), "-m", "weft_server.cli", "serve", "--port", "0", "--home", str(home)]
+    process = ServerProcess(home, command)
+    yield process
+    process.stop()
 
-    def stop() -> None:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
 
-    yield SimpleNamespace(home=home, key_dir=str(home / "keys"), process=process, stop=stop, environment=environment)
-    stop()
-    log.close()
+@pytest.fixture(scope="module")
+def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A real server whose texture task is that of practice_texture.py."""
+    home = tmp_path_factory.mktemp("weft")
+    process = ServerProcess(home, [server_python(), str(HERE / "practice_texture.py"), str(home)])
+    yield process
+    process.stop()

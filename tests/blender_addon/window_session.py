@@ -1,0 +1,216 @@
+"""Runs inside Blender's window: installs the zip, opens the tab, presses the button with the mouse, watches.
+
+    blender --factory-startup -P window_session.py
+
+Environment: WEFT_ZIP the add-on, WEFT_OUT the folder for pictures and report.json, WEFT_PROMPT, WEFT_STEPS, WEFT_SIZE,
+WEFT_NUMPY a folder with NumPy for a Blender that comes without.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.append(os.environ["WEFT_NUMPY"])
+
+import bpy  # noqa: E402
+import numpy as np  # noqa: E402
+from mathutils import Euler  # noqa: E402
+
+OUT = Path(os.environ["WEFT_OUT"])
+REPORT: dict[str, Any] = {"blender": bpy.app.version_string, "error": ""}
+
+
+def session() -> Iterator[float]:
+    """Everything that happens, in order; each value is the pause until the next part, in seconds."""
+    install()
+    bpy.context.preferences.view.show_splash = False
+    window = bpy.context.window_manager.windows[0]
+    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
+    obj = make_scene(window, area)
+    yield 0.5
+    from weft_blender import job, panel
+    from weft_blender.link import LINK
+
+    yield from until(lambda: LINK.connected and LINK.welcome.ready, 60, "the server did not answer")
+    drawn = watch_drawing(panel)
+    yield from open_tab(window, area, drawn)
+    yield 1.0
+    picture("panel")
+    pumps = time_pumps(job)
+    redraws = time_redraws(area)
+    began = time.monotonic()
+    yield from press_texture(window, area, job)
+    REPORT["pressed_with_mouse"] = True
+    yield from until(lambda: "first_preview" in job.DESK.job.seconds, 120, "no preview came")
+    REPORT["first_preview"] = time.monotonic() - began
+    half = lambda: job.DESK.job.ended or (job.DESK.job.phase == "denoising" and job.DESK.job.fraction > 0.5)  # noqa: E731
+    yield from until(half, 200, "the job does not proceed")
+    picture("forming")
+    yield from until(lambda: job.DESK.job.ended, 200, "the job does not end")
+    REPORT.update(state=job.DESK.job.state, error=str(job.DESK.job.error or ""), seconds=job.DESK.job.seconds)
+    REPORT["longest_pump_ms"] = 1000 * max(pumps)
+    REPORT["pumps_over_1_ms"] = sum(pump > 0.001 for pump in pumps)
+    REPORT["median_redraw_ms"] = 1000 * float(np.median(redraws)) if redraws else 0.0
+    yield 1.5
+    picture("done")
+    REPORT["material"] = obj.material_slots[0].material.name
+    yield from undo_and_redo(window, area)
+
+
+def install() -> None:
+    """The way a user installs a classic add-on."""
+    bpy.ops.preferences.addon_install(filepath=os.environ["WEFT_ZIP"], overwrite=True)
+    bpy.ops.preferences.addon_enable(module="weft_blender")
+
+
+def make_scene(window: Any, area: Any) -> Any:
+    bpy.data.objects.remove(bpy.data.objects["Cube"])
+    bpy.ops.mesh.primitive_monkey_add()
+    bpy.ops.object.shade_smooth()
+    obj = bpy.context.object
+    obj.modifiers.new("Subdivision", "SUBSURF").levels = 2
+    settings = bpy.context.scene.weft
+    settings.prompt, settings.steps = os.environ["WEFT_PROMPT"], int(os.environ["WEFT_STEPS"])
+    settings.size = int(os.environ["WEFT_SIZE"])
+    area.spaces.active.show_region_ui = True
+    with bpy.context.temp_override(window=window, area=area, region=region(area, "WINDOW")):
+        area.spaces.active.region_3d.view_rotation = Euler((1.25, 0.0, 0.5)).to_quaternion()
+        bpy.ops.view3d.view_selected()
+    bpy.ops.ed.undo_push(message="Scene is ready")
+    return obj
+
+
+def region(area: Any, kind: str) -> Any:
+    return next(region for region in area.regions if region.type == kind)
+
+
+def until(condition: Any, seconds: float, complaint: str) -> Iterator[float]:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(complaint)
+        yield 0.05
+
+
+def click(x: float, y: float) -> None:
+    """Press the left mouse button at pixel (x, y), counted from the top left of the screen."""
+    subprocess.run(["xdotool", "mousemove", str(int(x)), str(int(y)), "sleep", "0.1", "click", "1"], check=True, timeout=10)
+
+
+def picture(name: str) -> Path:
+    path = OUT / f"{name}.png"
+    subprocess.run(["import", "-window", "root", str(path)], check=True, timeout=30)
+    return path
+
+
+def watch_drawing(panel: Any) -> list[float]:
+    """The times at which the tab's panel was drawn."""
+    drawn, draw = [], panel.draw_server
+
+    def noted(layout: Any) -> None:
+        drawn.append(time.monotonic())
+        draw(layout)
+
+    panel.draw_server = noted
+    return drawn
+
+
+def time_pumps(job: Any) -> list[float]:
+    """How long each call of the add-on's timer holds the main thread, in seconds."""
+    times, pump = [], job.pump
+
+    def timed() -> bool:
+        began = time.perf_counter()
+        changed = pump()
+        times.append(time.perf_counter() - began)
+        return changed
+
+    job.pump = timed
+    return times
+
+
+def time_redraws(area: Any) -> list[float]:
+    """How long Blender draws the viewport each time: on a processor instead of a graphics card, longer than all else."""
+    times: list[float] = []
+    began = [0.0]
+    space = type(area.spaces.active)
+    space.draw_handler_add(lambda: began.__setitem__(0, time.perf_counter()), (), "WINDOW", "PRE_VIEW")
+    space.draw_handler_add(lambda: times.append(time.perf_counter() - began[0]), (), "WINDOW", "POST_PIXEL")
+    return times
+
+
+def open_tab(window: Any, area: Any, drawn: list[float]) -> Iterator[float]:
+    """Click down the row of tabs until ours is drawn."""
+    sidebar = region(area, "UI")
+    for below in range(30, 400, 25):
+        if drawn:
+            return
+        click(sidebar.x + sidebar.width - 10, window.height - (sidebar.y + sidebar.height) + below)
+        yield 0.7
+    if not drawn:
+        raise TimeoutError("no click opened the tab Weft")
+
+
+def press_texture(window: Any, area: Any, job: Any) -> Iterator[float]:
+    """Click the tallest button of the sidebar, which is Texture."""
+    image = bpy.data.images.load(str(picture("before_click")))
+    pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    shape = (image.size[1], image.size[0], 4)
+    bpy.data.images.remove(image)
+    sidebar = region(area, "UI")
+    x = sidebar.x + sidebar.width - 46  # right of the buttons' texts, left of the tabs
+    column = np.rint(255 * pixels.reshape(shape)[::-1, x, :3]).astype(int)
+    top, bottom = window.height - (sidebar.y + sidebar.height), window.height - sidebar.y
+    click(x, tallest_run(column, top, bottom))
+    yield from until(lambda: job.DESK.job is not None, 20, "the click on Texture started nothing")
+
+
+def tallest_run(column: np.ndarray, top: int, bottom: int) -> float:
+    """The middle of the longest run of one button-like colour (lighter than the panel) in the pixel column."""
+    best, start = (0, 0), top
+    for y in range(top + 1, bottom):
+        if (column[y] != column[start]).any():
+            length = y - start
+            if 24 <= length <= 48 and column[start].mean() > 75 and length > best[0]:
+                best = (length, start)
+            start = y
+    return best[1] + best[0] / 2
+
+
+def undo_and_redo(window: Any, area: Any) -> Iterator[float]:
+    """One step back: the object as it was before. One step forward: the texture again."""
+    with bpy.context.temp_override(window=window, area=area, region=region(area, "WINDOW")):
+        bpy.ops.ed.undo()
+    yield 0.5
+    slots = bpy.data.objects["Suzanne"].material_slots
+    REPORT["after_undo"] = [slot.material.name if slot.material else "" for slot in slots]
+    with bpy.context.temp_override(window=window, area=area, region=region(area, "WINDOW")):
+        bpy.ops.ed.redo()
+    yield 0.5
+    REPORT["after_redo"] = [slot.material.name for slot in bpy.data.objects["Suzanne"].material_slots]
+
+
+def advance() -> float | None:
+    try:
+        return next(STORY)
+    except StopIteration:
+        pass
+    except Exception:
+        REPORT["error"] = traceback.format_exc()
+        picture("failed")
+    (OUT / "report.json").write_text(json.dumps(REPORT, indent=1))
+    bpy.ops.wm.quit_blender()
+    return None
+
+
+STORY = session()
+bpy.app.timers.register(advance, first_interval=1.0, persistent=True)
