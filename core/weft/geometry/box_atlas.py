@@ -16,7 +16,8 @@ from weft.kernels import kernel
 __all__ = ["box_atlas"]
 
 _GAP = 4  # texels between charts
-_SMOOTHING = 4  # rounds of letting neighbours outvote a face
+_SMOOTHING = 8  # rounds of averaging normals over neighbours
+_VOTES = 4  # rounds of letting neighbours outvote a face
 _HALVINGS = 8  # rounds of cutting charts that overlap themselves
 
 
@@ -47,16 +48,21 @@ def _neighbours(mesh: Mesh) -> np.ndarray:
 
 
 def _sides(normals: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Which of the six axis directions (2·axis + 1 if negative) each face [F] is projected along.
+    """Which of the six axis directions (axis, or axis + 3 if negative) each face [F] is projected along.
 
-    Neighbours pull a face to their side, to save charts, but not where it would be seen at more than about 75°.
+    Every speckle would become a chart. So a dense mesh's normals are smoothed first, which takes a scan's noise away,
+    and then neighbours outvote a face, unless its new side would see it at more than about 75°.
     """
-    toward = np.concatenate([normals, -normals], 1)[:, [0, 3, 1, 4, 2, 5]].astype(np.float64)  # f8 [F, 6]
+    faces = len(normals)
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    links = coo_matrix((np.ones(len(both), np.float32), both.T), shape=(faces, faces)).tocsr()
+    for _ in range(min(_SMOOTHING, faces // 10_000)):
+        normals = normals + links @ normals
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), np.float32(1e-20))
+    toward = np.concatenate([normals, -normals], 1)
     side = toward.argmax(1)
-    for _ in range(_SMOOTHING):
-        votes = np.zeros_like(toward)
-        for a, b in (pairs.T, pairs.T[::-1]):
-            votes += np.bincount(a * 6 + side[b], minlength=votes.size).reshape(votes.shape)
+    for _ in range(_VOTES):
+        votes = links @ np.eye(6, dtype=np.float32)[side]
         side = np.where(toward > 0.25, toward + votes, toward - 10).argmax(1)
     return side
 
@@ -64,7 +70,7 @@ def _sides(normals: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 def _projected(mesh: Mesh, side: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Corners on the face's plane of projection, f8 [F, 3, 2], and the face's height above it, f8 [F]."""
     corners = mesh.vertices[mesh.faces].astype(np.float64)
-    axis = side // 2
+    axis = side % 3
     across = np.array([[1, 2], [2, 0], [0, 1]])[axis]
     plane = np.take_along_axis(corners, across[:, None, :], 2)
     return plane, np.take_along_axis(corners.mean(1), axis[:, None], 1)[:, 0]
@@ -86,7 +92,10 @@ def _halved(chart: np.ndarray, height: np.ndarray, bad: np.ndarray) -> np.ndarra
 
 
 def _overlapping_charts(uv: np.ndarray, chart: np.ndarray, texture_size: int) -> np.ndarray:
-    """bool [charts]: more than a hundredth of the chart's texels, and more than four, lie in two of its faces."""
+    """bool [charts]: over 15 % of the chart's texels, and more than four, lie in two faces.
+
+    Less is a scan's noise, folded over by a face or two, which no cut would cure.
+    """
     first, last = rasterize_uv(uv, texture_size).triangle, rasterize_uv(uv[::-1], texture_size)
     covered = first >= 0
     owner = chart[first[covered]]
@@ -94,7 +103,7 @@ def _overlapping_charts(uv: np.ndarray, chart: np.ndarray, texture_size: int) ->
     twice = inside & (first[covered] != len(uv) - 1 - last.triangle[covered])
     count = np.bincount(owner, minlength=int(chart.max()) + 1)
     shared = np.bincount(owner[twice], minlength=len(count))
-    return shared > np.maximum(count * 0.01, 4)
+    return shared > np.maximum(count * 0.15, 4)
 
 
 def _pack(plane: np.ndarray, chart: np.ndarray, texture_size: int) -> np.ndarray:
