@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -68,7 +70,7 @@ def test_blur_lowers_sharpness_and_shifts_do_not_change_it() -> None:
     blurred = [
         metrics.sharpness(ndimage.gaussian_filter(image, (s, s, 0), mode="wrap")) for s in (0.0001, 0.5, 1, 2, 4)
     ]
-    assert all(a > b for a, b in zip(blurred, blurred[1:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(blurred))
     shifted = np.roll(image, (5, 11), (0, 1))
     assert metrics.sharpness(shifted) == pytest.approx(metrics.sharpness(image), rel=0.02)
     whole = np.ones((64, 64), bool)
@@ -218,7 +220,7 @@ def cube() -> Mesh:
     square = np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * 0.9 + 0.05
     faces, uv = [], []
     for number, side in enumerate(sides):
-        cell = (square + (number % 3, number // 3)) / (3, 2)
+        cell = (square + np.array([number % 3, number // 3])) / (3, 2)
         for fan in ((0, 1, 2), (0, 2, 3)):
             faces.append([side[i] for i in fan])
             uv.append(cell[list(fan)])

@@ -57,10 +57,10 @@ def wood_planks(c: Canvas) -> np.ndarray:
     has_knot = knots.tone() < 0.5
     reach = np.hypot(knots.dx, 0.42 * knots.dy)
     bulge = np.where(has_knot, np.exp(-((reach / 0.030) ** 2)), 0) * smooth(0.0, 0.02, knots.border)
-    rings = 9 * (local + 3 * shift[plank]) + 0.75 * bend + 4.2 * bulge + 1.2 * np.sin(2 * np.pi * (c.y + shift[plank]))
+    rings = 7 * (local + 3 * shift[plank]) + 0.65 * bend + 3.6 * bulge + 1.0 * np.sin(2 * np.pi * (c.y + shift[plank]))
     year = rings - np.floor(rings)
     late = smooth(0.45, 0.92, year) * smooth(1.0, 0.96, year)
-    fibre = c.noise(20, 1.6, 4, 110, stretch=(1, 14))
+    fibre = c.noise(20, 1.8, 4, 80, stretch=(1, 14))
     t = 0.62 + 0.16 * (tone[plank] - 0.5) - 0.40 * late + 0.07 * fibre
     wood = ramp(t, "3b2213", "6a3f22", "976138", "b98250", "d3a26d") * (0.82 + 0.34 * tone[plank])[..., None]
     eye = has_knot * smooth(0.011, 0.006, reach)

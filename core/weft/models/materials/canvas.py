@@ -128,9 +128,10 @@ class Canvas:
     ) -> Cells:
         """A Voronoi diagram of `across`×`down` centres, jittered by at most `jitter` of a cell.
 
-        `stagger` moves odd rows by half a cell (`down` is even then); an `aspect` below 1 lengthens the cells up and
-        down (its distances count y that much less); `warp` (dx, dy, in tiles) displaces the pixels before they look
-        for their cell; without `border` its distance stays 0 and the rest is found faster.
+        `stagger` moves odd rows by half a cell (`down` is even then). An `aspect` below 1 lengthens the cells up and
+        down: distances count y that much less, and `down` is then about `aspect` times `across`. `warp` (dx, dy, in
+        tiles) displaces the pixels before they look for their cell. Without `border` its distance stays 0, which is
+        faster.
         """
         down = across if down is None else down
         rng = self.random(key)

@@ -9,7 +9,9 @@ import numpy as np
 
 from weft.errors import InvalidInput, UnknownName
 from weft.models.materials import built, cloth, creature, ground, metal, stone
-from weft.models.materials.canvas import Canvas
+from weft.models.materials.canvas import Canvas, rgb
+from weft.models.materials.tint import tinted
+from weft.models.materials.words import COLOURS
 
 __all__ = ["MATERIALS", "Material", "render"]
 
@@ -17,7 +19,7 @@ __all__ = ["MATERIALS", "Material", "render"]
 @dataclass(frozen=True, slots=True)
 class Material:
     name: str
-    words: tuple[str, ...]  # what else people call it; single lower-case words
+    colours: str  # the colour words that are true of it as it is
     description: str
     paint: Callable[[Canvas], np.ndarray]
 
@@ -27,41 +29,44 @@ def _index(*materials: Material) -> dict[str, Material]:
 
 
 MATERIALS = _index(
-    Material("mossy stone", (), "Rounded cobbles with moss in the joints.", stone.mossy_stone),
-    Material("bricks", (), "Worn red bricks in sandy mortar.", built.bricks),
-    Material("wood planks", (), "Weathered planks with knots and nails.", built.wood_planks),
-    Material("marble", (), "White marble with grey and gold veins.", stone.marble),
-    Material("rusted metal", (), "Teal paint flaking off rusty iron.", metal.rust),
-    Material("woven fabric", (), "Tartan twill.", cloth.woven_fabric),
-    Material("leopard fur", (), "Tawny fur with dark rosettes.", creature.leopard),
-    Material("dragon scales", (), "Green keeled scales with gold rims.", creature.scales),
-    Material("mosaic", (), "Glass and stone tesserae in waves.", built.mosaic),
-    Material("lava", (), "Dark crust over glowing cracks.", ground.lava),
-    Material("cracked earth", (), "Dried mud plates.", ground.cracked_earth),
-    Material("ice", (), "Frozen lake with fractures and bubbles.", ground.ice),
-    Material("hammered gold", (), "Gold beaten into round dents.", metal.gold),
-    Material("sandstone", (), "Strata of red and yellow sandstone.", stone.sandstone),
-    Material("knitted wool", (), "Fair Isle knitting.", cloth.knitwear),
-    Material("leather", (), "Grained cognac leather.", cloth.leather),
-    Material("grass", (), "A meadow from above.", ground.grass),
-    Material("brain coral", (), "Winding rosy ridges.", creature.coral),
-    Material("celadon glaze", (), "Jade green glaze with dark crackle.", stone.celadon),
-    Material("zebra", (), "Branching black stripes on cream.", creature.zebra),
-    Material("bark", (), "Old pine bark with lichen.", creature.bark),
-    Material("feathers", (), "Teal and blue plumage with golden tips.", creature.feathers),
-    Material("tread plate", (), "Steel tread plate.", metal.tread_plate),
-    Material("camouflage", (), "Woodland camouflage on ripstop cloth.", cloth.camouflage),
+    Material("mossy stone", "green grey gray", "Rounded cobbles with moss in the joints.", stone.mossy_stone),
+    Material("bricks", "red brown orange", "Worn red bricks in sandy mortar.", built.bricks),
+    Material("wood planks", "brown beige", "Weathered planks with knots and nails.", built.wood_planks),
+    Material("marble", "white gold golden", "White marble with grey and gold veins.", stone.marble),
+    Material("rusted metal", "orange brown teal turquoise", "Teal paint flaking off rusty iron.", metal.rust),
+    Material("woven fabric", "red", "Tartan twill.", cloth.woven_fabric),
+    Material("leopard fur", "beige yellow golden", "Tawny fur with dark rosettes.", creature.leopard),
+    Material("dragon scales", "green emerald", "Green keeled scales with gold rims.", creature.scales),
+    Material("mosaic", "turquoise", "Glass and stone tesserae in waves.", built.mosaic),
+    Material("lava", "red orange black", "Dark crust over glowing cracks.", ground.lava),
+    Material("cracked earth", "brown beige", "Dried mud plates.", ground.cracked_earth),
+    Material("ice", "blue cyan white", "Frozen lake with fractures and bubbles.", ground.ice),
+    Material("hammered gold", "gold golden yellow", "Gold beaten into round dents.", metal.gold),
+    Material("sandstone", "orange beige yellow", "Strata of red and yellow sandstone.", stone.sandstone),
+    Material("knitted wool", "white cream", "Fair Isle knitting.", cloth.knitwear),
+    Material("leather", "brown orange", "Grained cognac leather.", cloth.leather),
+    Material("grass", "green", "A meadow from above.", ground.grass),
+    Material("brain coral", "pink", "Winding rosy ridges.", creature.coral),
+    Material("celadon glaze", "green", "Jade green glaze with dark crackle.", stone.celadon),
+    Material("zebra", "black white", "Branching black stripes on cream.", creature.zebra),
+    Material("bark", "brown", "Old pine bark with lichen.", creature.bark),
+    Material("feathers", "blue teal turquoise", "Teal and blue plumage with golden tips.", creature.feathers),
+    Material("tread plate", "grey gray silver", "Steel tread plate.", metal.tread_plate),
+    Material("camouflage", "green olive", "Woodland camouflage on ripstop cloth.", cloth.camouflage),
 )
 
 
-def render(name: str, size: int = 512, seed: int = 0) -> np.ndarray:
-    """The material `name` as a seamless tile, float32 [size, size, 3], sRGB in [0, 1].
+def render(name: str, size: int = 512, seed: int = 0, tint: str | None = None) -> np.ndarray:
+    """The material `name` as a seamless tile, float32 [size, size, 3], sRGB in [0, 1], in the colour `tint` if given.
 
     Painted at twice the size and box-filtered. The same name and seed show the same pattern at every size.
     """
     if name not in MATERIALS:
         raise UnknownName(f"no material is called {name!r}", f"take one of: {', '.join(MATERIALS)}")
+    if tint is not None and tint not in COLOURS:
+        raise UnknownName(f"no colour is called {tint!r}", f"take one of: {', '.join(COLOURS)}")
     if not 16 <= size <= 4096:
         raise InvalidInput(f"material size {size} px is outside 16..4096", "256 or 512 px suits the exemplar denoiser")
     painted = np.clip(MATERIALS[name].paint(Canvas(2 * size, seed)), 0, 1)
-    return painted.reshape(size, 2, size, 2, 3).mean((1, 3), dtype=np.float32)
+    tile = painted.reshape(size, 2, size, 2, 3).mean((1, 3), dtype=np.float32)
+    return tile if tint is None else tinted(tile, rgb(COLOURS[tint]))

@@ -74,13 +74,13 @@ def ice(c: Canvas) -> np.ndarray:
 def grass(c: Canvas) -> np.ndarray:
     """A meadow from above: bent blades in layers from dark to light, a few dry ones, small flowers."""
     rng = c.random(1)
-    count = 2600
+    count = 1500
     root = rng.random((count, 2), dtype=np.float32)
     lean = 0.35 * rng.standard_normal(count) - 1.45 + 0.5 * np.sin(2 * np.pi * root[:, 0])
-    length = rng.uniform(0.06, 0.13, count)
+    length = rng.uniform(0.09, 0.18, count)
     tip = root + (length * np.stack([np.cos(lean), np.sin(lean)])).T.astype(np.float32)
-    bend = (0.16 * length * rng.standard_normal(count)).astype(np.float32)
-    width = rng.uniform(0.009, 0.016, count).astype(np.float32)
+    bend = (0.13 * length * rng.standard_normal(count)).astype(np.float32)
+    width = rng.uniform(0.014, 0.024, count).astype(np.float32)
     blade, along, across = draw_blades(c.n, root, tip, bend, width)
     layer = np.linspace(0, 1, count, dtype=np.float32)[blade]
     tone = rng.random(count, dtype=np.float32)[blade]
@@ -89,10 +89,10 @@ def grass(c: Canvas) -> np.ndarray:
     green = np.where(dry[..., None], ramp(0.4 * along + 0.5 * tone, "6b5a2a", "b39a55", "e0cf94"), green)
     fold = 1 - 0.34 * smooth(-0.12, 0.12, across) - 0.35 * smooth(0.7, 1.0, np.abs(across))
     colour = np.where((blade >= 0)[..., None], green * fold[..., None], rgb("0d1a08"))
-    flowers = c.cells(5, 15, border=False)
-    petals = 0.0085 + 0.0035 * np.cos(5 * np.arctan2(flowers.dy, flowers.dx) + 6.28 * flowers.tone(1))
+    flowers = c.cells(5, 11, border=False)
+    petals = 0.0125 + 0.0050 * np.cos(5 * np.arctan2(flowers.dy, flowers.dx) + 6.28 * flowers.tone(1))
     there = flowers.tone() < 0.10
     bloom = np.where((flowers.tone(2) < 0.5)[..., None], rgb("f7f3ea"), rgb("e7c33b"))
-    colour = mix(colour, 0.30 * colour, smooth(0.018, 0.008, flowers.radius) * there)
-    colour = mix(colour, bloom, smooth(petals, petals - 0.002, flowers.radius) * there)
-    return mix(colour, rgb("c9851c"), smooth(0.0040, 0.0028, flowers.radius) * there)
+    colour = mix(colour, 0.30 * colour, smooth(0.026, 0.012, flowers.radius) * there)
+    colour = mix(colour, bloom, smooth(petals, petals - 0.003, flowers.radius) * there)
+    return mix(colour, rgb("c9851c"), smooth(0.0062, 0.0044, flowers.radius) * there)
