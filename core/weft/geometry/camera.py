@@ -155,15 +155,17 @@ def _turn_z_to(up: np.ndarray) -> np.ndarray:
 def standard_ring(n: int = 10) -> list[tuple[float, float]]:
     """`n` viewing directions (azimuth, elevation) in degrees, 1 ≤ n ≤ 40, always beginning with the front.
 
-    Ten are those of SyncTweedies (Kim et al. 2024, §5.2): azimuth every 45° at elevation 0, then azimuth 0 and 180 at
-    elevation 30. Fewer thin the ring out first; each one more looks from where the others are farthest.
+    Ten are those of SyncTweedies (Kim et al. 2024): azimuth every 45° at elevation 0, then azimuth 0 and 180 at
+    elevation 30. Fewer thin the ring out first. The next two see the bottom and the top, each one more from where the
+    others are farthest.
     """
     if not 1 <= n <= 40:
         raise InvalidInput(f"{n} views asked for, expected 1 to 40")
     raised = 0 if n < 5 else 1 if n == 5 else 2
     level = min(n - raised, 8)
     ring = [(360.0 * k / level, 0.0) for k in range(level)] + [(0.0, 30.0), (180.0, 30.0)][:raised]
-    pool = [(22.5 * a, 15.0 * e) for e in range(-5, 6) for a in range(16)] + [(0.0, 90.0), (0.0, -90.0)]
+    ring += [(0.0, -90.0), (0.0, 90.0)][: max(n - 10, 0)]
+    pool = [(22.5 * a, 15.0 * e) for e in range(-5, 6) for a in range(16)]
     pool_vectors = _unit_vectors(pool)
     while len(ring) < n:
         nearest = (pool_vectors @ _unit_vectors(ring).T).max(1)
