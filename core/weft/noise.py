@@ -14,7 +14,7 @@ from torch import Tensor
 
 from weft.errors import InvalidInput
 
-__all__ = ["gaussian", "generator", "projected", "whitened"]
+__all__ = ["CanonicalNoise", "gaussian", "generator", "projected", "whitened"]
 
 
 def generator(seed: int, *stream: int, device: torch.device | str = "cpu") -> torch.Generator:
@@ -30,32 +30,50 @@ def gaussian(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return torch.randn(shape, generator=generator, device=generator.device)
 
 
+class CanonicalNoise:
+    """One N(0, I) field over the cells of a space, looked up by all its views.
+
+    A cell seen by several pixels of one view gives its noise to the first of them, the rest draw their own: each view
+    alone is then exactly white, however coarse the cells are. Pixels that see no cell draw their own too.
+    """
+
+    def __init__(
+        self,
+        index: NDArray[np.int32],  # [N·H·W], the cell that each pixel of each view looks up; -1: none
+        cells: int,
+        view_shape: tuple[int, int, int],  # N, H, W
+    ) -> None:
+        views, height, width = view_shape
+        if index.shape != (views * height * width,):
+            raise InvalidInput(
+                f"an index of shape {index.shape} does not fit views of {view_shape}",
+                f"give one cell, or -1, for each of the {views * height * width} pixels",
+            )
+        if index.size and index.max() >= cells:
+            raise InvalidInput(f"cell {index.max()} is not among the {cells} cells", "index cells from 0")
+        self.cells, self.view_shape = cells, view_shape
+        lookup = whitened(index, views)
+        self._pixels = torch.from_numpy(np.flatnonzero(lookup >= 0))
+        self._cells = torch.from_numpy(lookup[lookup >= 0].astype(np.int64))
+
+    def __call__(self, channels: int, generator: torch.Generator) -> Tensor:
+        """A new draw, [N, channels, H, W]."""
+        views, height, width = self.view_shape
+        field = gaussian((self.cells, channels), generator)
+        rows = gaussian((views * height * width, channels), generator)
+        rows[self._pixels.to(rows.device)] = field[self._cells.to(rows.device)]
+        return rows.reshape(views, height, width, channels).permute(0, 3, 1, 2).contiguous()
+
+
 def projected(
-    index: NDArray[np.int32],  # [N·H·W], the cell that each pixel of each view looks up; -1: none
+    index: NDArray[np.int32],
     cells: int,
-    view_shape: tuple[int, int, int],  # N, H, W
+    view_shape: tuple[int, int, int],
     channels: int,
     generator: torch.Generator,
 ) -> Tensor:  # [N, C, H, W]
-    """One N(0, I) field over the cells, looked up by every view; pixels that see no cell get noise of their own.
-
-    A cell seen by several pixels of one view gives its noise to the first of them, the rest draw their own: each view
-    alone is then exactly white, however coarse the cells are.
-    """
-    views, height, width = view_shape
-    if index.shape != (views * height * width,):
-        raise InvalidInput(
-            f"an index of shape {index.shape} does not fit views of {view_shape}",
-            f"give one cell, or -1, for each of the {views * height * width} pixels",
-        )
-    if index.size and index.max() >= cells:
-        raise InvalidInput(f"cell {index.max()} is not among the {cells} cells", "index cells from 0")
-    field = gaussian((cells, channels), generator)
-    rows = gaussian((len(index), channels), generator)
-    lookup = torch.from_numpy(whitened(index, views).astype(np.int64)).to(rows.device)
-    seen = torch.nonzero(lookup >= 0).squeeze(1)
-    rows[seen] = field[lookup[seen]]
-    return rows.reshape(views, height, width, channels).permute(0, 3, 1, 2).contiguous()
+    """A single draw of `CanonicalNoise`."""
+    return CanonicalNoise(index, cells, view_shape)(channels, generator)
 
 
 def whitened(index: NDArray[np.int32], views: int) -> NDArray[np.int32]:

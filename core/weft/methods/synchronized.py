@@ -26,7 +26,6 @@ from torch import Tensor
 
 from weft.denoiser import Denoiser
 from weft.errors import InvalidInput, UnknownName
-from weft.noise import gaussian
 from weft.schedule import NoiseLevel, Schedule, eps_from_x0, x0_from_eps
 from weft.spaces.linear import LinearSpace
 from weft.stepper import ddim
@@ -89,7 +88,7 @@ def synchronized(
     *,
     case: Case = SYNCTWEEDIES,
     eta: float = 0.0,
-    generator: torch.Generator | None = None,
+    noise: Callable[[], Tensor] | None = None,
     sync_until: float = 1.0,
     space_at: Callable[[float], LinearSpace] | None = None,
 ) -> Generator[Step, None, None]:
@@ -97,19 +96,20 @@ def synchronized(
 
     The first `sync_until` (fraction in [0, 1]) of the steps are synchronised, the rest run free. `space_at(progress)`,
     progress from 0 to 1, gives each step a space of its own (weights that sharpen); without it all use `space`.
-    `eta` > 0 adds noise from `generator`.
+    `eta` > 0 adds `noise()` [N, C, H, W] to each step; noise that all views look up in the canonical space keeps them
+    together, and η = 1 forgets what they disagreed about (η = 0 carries it along in every view's own noise).
     """
     if not 0 <= sync_until <= 1:
         raise InvalidInput(f"sync_until = {sync_until:g} is outside 0 to 1", "it is a fraction of the steps")
-    if eta > 0 and generator is None:
-        raise InvalidInput(f"eta = {eta:g} needs a source of noise", "pass a generator, or eta = 0")
+    if eta > 0 and noise is None:
+        raise InvalidInput(f"eta = {eta:g} needs a source of noise", "pass noise, or eta = 0")
     total = len(schedule)
     for index, (level, next_level) in enumerate(schedule):
         here = space_at(index / max(total - 1, 1)) if space_at else space
         flags = case if index < round(sync_until * total) else INDEPENDENT
         x0, z, x_psi = _estimate(denoiser, here, x, level, flags)
-        noise = gaussian(tuple(x.shape), generator) if eta > 0 and generator else None
-        x = ddim(x_psi, x0, level, next_level, eta=eta, noise=noise)
+        fresh = noise() if eta > 0 and noise else None
+        x = ddim(x_psi, x0, level, next_level, eta=eta, noise=fresh)
         yield Step(index, total, level, x0, z, x)
 
 

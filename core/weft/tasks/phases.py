@@ -1,0 +1,154 @@
+"""The two phases of a texture job: views, then face-on decals. Both are the same method in another space.
+
+1. *views*, from the schedule's noise down to s ≈ 0.6: what goes where;
+2. *decals*, re-noised to s = 1.6 and down to the end: structure and fine grain, face-on and at twice the views' scale.
+
+η = 1, with noise looked up in texture space: with η = 0 every view carries what it disagreed about along in its own
+noise and never reaches agreement, and the average of the disagreement is blur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from weft.geometry.mesh import surface_area
+from weft.methods.synchronized import Step, synchronized
+from weft.models.exemplar import Exemplar, ExemplarDenoiser
+from weft.noise import CanonicalNoise, generator
+from weft.schedule import NoiseLevel, Schedule, from_noise_ratios, stable_diffusion
+from weft.spaces.decals import build_decals
+from weft.spaces.linear import LinearSpace
+from weft.spaces.mesh_texture import MeshTextureSpace
+from weft.spaces.surface import Surface
+from weft.tasks.view_plan import pixels_per_unit
+
+__all__ = ["Painter", "Phase", "decal_phase", "view_phase"]
+
+VIEWS_END = 0.6  # s at which the views hand over to the decals
+DECALS_BEGIN, DECALS_END = 1.6, 0.03  # s of the decals
+DECAL_SHARE = 0.45  # of the steps are the decals'
+DECAL_SIDE = 0.75  # of a decal, in view sides
+DECAL_SCALE = 2.0  # decal pixels per view pixel, at most
+DECAL_PIXELS = 500_000  # of surface seen by all decals together, at most: bounds time and memory of large scenes
+MOST_DECALS = 240
+TEXELS_PER_PIXEL = 1.2  # of a decal, at least: finer ones would paint what the texture cannot hold
+EXEMPLAR_SPAN = 0.6  # of a view's side that the exemplar's longer side covers at pattern scale 1
+VIEW_EXPONENTS = (6.0, 60.0)  # of a view's weight, from the first to the last step
+DECAL_EXPONENTS = (30.0, 60.0)
+_VIEWS, _DECALS = 1, 2  # noise streams of a seed
+
+
+@dataclass(frozen=True)
+class Painter:
+    """What is painted, and at which scale."""
+
+    picture: np.ndarray  # the exemplar, f4 [h, w, 3] in [0, 1]
+    span: float  # view pixels that its longer side covers
+
+    def exemplar(self, scale: float = 1.0) -> Exemplar:
+        """The exemplar for images with `scale` pixels per view pixel."""
+        return Exemplar(resized(self.picture, max(Exemplar.SMALLEST, round(self.span * scale))))
+
+
+def resized(picture: np.ndarray, longer_side: int) -> np.ndarray:
+    """f4 [h, w, 3] with its longer side at `longer_side` pixels and no side below what an exemplar needs."""
+    height, width = picture.shape[:2]
+    factor = longer_side / max(height, width)
+    shape = [max(Exemplar.SMALLEST, round(side * factor)) for side in (height, width)]
+    planes = torch.from_numpy(np.ascontiguousarray(picture, np.float32)).permute(2, 0, 1)[None]
+    scaled = functional.interpolate(planes, size=shape, mode="bilinear", antialias=True, align_corners=False)
+    return scaled[0].permute(1, 2, 0).contiguous().numpy()
+
+
+@dataclass
+class Phase:
+    """A synchronised run that has not begun. Iterating `steps` runs it; `estimate` is the last x0 of the views before
+    they were synchronised, [N, 3, H, W]."""
+
+    name: str
+    space: MeshTextureSpace
+    denoiser: ExemplarDenoiser
+    schedule: Schedule
+    space_at: Callable[[float], LinearSpace]  # by progress in [0, 1]
+    x: Tensor  # [N, 3, H, W] at the schedule's first level
+    noise: Callable[[], Tensor]
+    estimate: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+    def __len__(self) -> int:
+        return len(self.schedule)
+
+    def steps(self) -> Iterator[Step]:
+        def denoise(x: Tensor, level: NoiseLevel, /) -> Tensor:
+            self.estimate = self.denoiser(x, level)
+            return self.estimate
+
+        return synchronized(
+            denoise, self.space_at(0.0), self.schedule, self.x, eta=1.0, noise=self.noise, space_at=self.space_at
+        )
+
+
+def view_phase(painter: Painter, space: MeshTextureSpace, *, steps: int, seed: int, alone: bool) -> Phase:
+    """The first phase. `alone`: no decals follow, so the views are denoised to the end."""
+    schedule = stable_diffusion(steps)
+    if not alone:
+        ends = [level.s for level in stable_diffusion(max(2, round(steps * (1 - DECAL_SHARE)) + 6)).levels]
+        kept = [s for s in ends if s >= VIEWS_END]
+        schedule = from_noise_ratios([*kept, VIEWS_END]).until(VIEWS_END) if kept[-1] > VIEWS_END else schedule
+    first, last = VIEW_EXPONENTS
+    noise = _texture_noise(space, generator(seed, _VIEWS))
+    denoiser = ExemplarDenoiser(painter.exemplar(), seed=seed, mask=space.views.mask)
+    return Phase(
+        "views", space, denoiser, schedule, lambda progress: space.linear(first + (last - first) * progress),
+        schedule.levels[0].sigma * noise(), noise,
+    )  # fmt: skip
+
+
+def decal_phase(
+    painter: Painter, surface: Surface, views: MeshTextureSpace, z: Tensor, *, steps: int, seed: int
+) -> Phase:
+    """The second phase, from the views' texture z [cells, 3]."""
+    size = views.views.shape[1]
+    density = pixels_per_unit(views)
+    scale = decal_scale(surface, density)
+    side = max(16, round(DECAL_SIDE * size / 16) * 16)
+    space = build_decals(
+        surface,
+        size=side,
+        pixels_per_unit=density * scale,
+        most=MOST_DECALS,
+        random=np.random.default_rng([seed, _DECALS]),
+    )
+    denoiser = ExemplarDenoiser(painter.exemplar(scale), seed=seed + 1, mask=space.views.mask)
+    schedule = from_noise_ratios(np.geomspace(DECALS_BEGIN, DECALS_END, max(2, round(steps * DECAL_SHARE))))
+    first, last = DECAL_EXPONENTS
+
+    def space_at(progress: float) -> LinearSpace:
+        return space.linear(first * (last / first) ** progress, taps=4, residual_passes=1)
+
+    noise = _texture_noise(space, generator(seed, _DECALS))
+    linear = space_at(0.0)
+    empty = torch.from_numpy(denoiser.exemplar.mean)[None, :, None, None]
+    clean = torch.where(torch.from_numpy(space.views.mask)[:, None], linear.views_of(linear.project(z)), empty)
+    level = schedule.levels[0]
+    return Phase("decals", space, denoiser, schedule, space_at, level.alpha * clean + level.sigma * noise(), noise)
+
+
+def decal_scale(surface: Surface, density: float) -> float:
+    """Decal pixels per view pixel: as fine as the texture can hold and as the pixel budget allows, at least 1."""
+    area = sum(surface_area(mesh) for mesh in surface.meshes)
+    texels = np.sqrt(surface.cells / area)  # per world unit
+    affordable = np.sqrt(DECAL_PIXELS / area)
+    return float(max(1.0, min(DECAL_SCALE, texels / TEXELS_PER_PIXEL / density, affordable / density)))
+
+
+def _texture_noise(space: MeshTextureSpace, source: torch.Generator) -> Callable[[], Tensor]:
+    """Draws of one noise field over the texture, looked up by every view."""
+    index = space.linear(1.0).nearest
+    canonical = CanonicalNoise(index, space.surface.cells, space.views.shape)
+    return lambda: canonical(3, source)

@@ -1,0 +1,202 @@
+"""What a finished texture is worth: weight-free measures, a contact sheet and a turntable."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from weft.geometry.camera import Camera, frame_object
+from weft.metrics import (
+    chart_ids,
+    chart_map,
+    pairwise_view_psnr,
+    patch_distance,
+    relative_sharpness,
+    rerender_psnr,
+    seam_energy,
+)
+from weft.models.exemplar import ExemplarDenoiser
+from weft.noise import gaussian, generator
+from weft.schedule import NoiseLevel
+from weft.spaces.mesh_texture import MeshTextureSpace
+from weft.spaces.surface import Surface
+from weft.tasks.phases import Painter, Phase
+from weft.tasks.rendering import render_surface
+from weft.tasks.view_plan import used_vertices
+
+__all__ = ["Finished", "contact_sheet", "measure", "turntable"]
+
+NEW_ANGLES = [(22.0, 12.0), (112.0, -8.0), (200.0, 25.0), (292.0, 8.0), (335.0, 45.0)]
+STANDARD = 10  # views that are measured: the paper's ten, which come first
+ROUND_TRIP = (0.3, 0.2, 0.1)  # noise-to-signal ratios at which a re-render is denoised again
+_REPORT = 9  # noise stream of a seed
+_TILE = 288
+_FRAMES = 36
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that has ended."""
+
+    surface: Surface
+    views: MeshTextureSpace
+    phase: Phase  # the last one
+    z: Tensor  # [cells, 3] in [-1, 1]
+    painter: Painter
+    states: tuple[tuple[float, Tensor], ...]  # (s, z) on the way
+    seed: int
+
+    @cached_property
+    def textures(self) -> list[np.ndarray]:
+        return textures_of(self.surface, self.z)
+
+    @cached_property
+    def renders(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Unlit renders of the standard views and their masks."""
+        pairs = [render_surface(self.surface, self.textures, c) for c in self.views.views.cameras[:STANDARD]]
+        return [image for image, _ in pairs], [mask for _, mask in pairs]
+
+
+def textures_of(surface: Surface, z: Tensor) -> list[np.ndarray]:
+    colours = (z.numpy() * np.float32(0.5) + np.float32(0.5)).clip(0, 1)
+    return [colours[surface.nearest[i]] for i in range(len(surface.meshes))]
+
+
+def measure(finished: Finished) -> dict[str, Any]:
+    """Numbers by name; higher is better for *_psnr (dB) and sharpness, 1 is ideal for seam_energy, 0 for
+    patch_distance. `rerender_psnr` compares the baked texture with the final images of the last phase's own views
+    (decals), `view_psnr` with the standard views' images after they were noised to s = 0.1 and denoised once more."""
+    renders, masks = finished.renders
+    own_views = _as_images(finished.phase.estimate)
+    space = finished.phase.space
+    linear = space.linear(1.0)
+    baked = _as_images(linear.views_of(linear.project(finished.z)))
+    standard = finished.views.views
+    cosines = list(finished.views.facing[:STANDARD])
+    again = _round_trip(finished)
+    shown = finished.painter.exemplar().image * np.float32(0.5) + np.float32(0.5)
+    cameras, depths = standard.cameras[:STANDARD], list(standard.depth[:STANDARD])
+    return {
+        "rerender_psnr": _rounded(rerender_psnr(baked, own_views, list(space.views.mask), list(space.facing)), 2),
+        "view_psnr": _rounded(rerender_psnr(renders, again, masks, cosines), 2),
+        "pairwise_psnr": _rounded(pairwise_view_psnr(again, cameras, _positions(cameras, depths), depths, cosines), 2),
+        "sharpness": _rounded(relative_sharpness(renders, masks, shown), 3),
+        "sharpness_own_resolution": _rounded(relative_sharpness(renders, masks, finished.painter.picture), 3),
+        "seam_energy": _rounded(float(np.mean(_seams(finished))), 3),
+        "patch_distance": _rounded(patch_distance(renders, [shown], masks), 4),
+        "peak_memory_mb": _peak_memory(),
+        "instance_views": len(space.views.cameras),
+    }
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(float(value), digits)
+
+
+def _peak_memory() -> int:
+    """Largest resident size of this process so far, MB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 2**20
+
+
+def _as_images(views: Tensor) -> list[np.ndarray]:
+    """[N, 3, H, W] in [-1, 1] to N images f4 [H, W, 3] in [0, 1]."""
+    return list((views.permute(0, 2, 3, 1).numpy() * np.float32(0.5) + np.float32(0.5)).clip(0, 1))
+
+
+def _round_trip(finished: Finished) -> list[np.ndarray]:
+    """The standard views' re-renders, noised a little and denoised once more: what the model would rather see."""
+    images = torch.from_numpy(np.stack(finished.renders[0])).permute(0, 3, 1, 2) * 2 - 1
+    mask = finished.views.views.mask[: len(images)]
+    denoiser = ExemplarDenoiser(finished.painter.exemplar(), seed=finished.seed, mask=mask)
+    empty = torch.from_numpy(denoiser.exemplar.mean)[None, :, None, None]
+    images = torch.where(torch.from_numpy(mask)[:, None], images, empty)
+    source = generator(finished.seed, _REPORT)
+    estimate = images
+    for s in ROUND_TRIP:
+        estimate = denoiser(images + s * gaussian(tuple(images.shape), source), NoiseLevel(1.0, s))
+    return _as_images(estimate)
+
+
+def _positions(cameras: Sequence[Camera], depths: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """World position f4 [H, W, 3] of what each pixel of each perspective view sees."""
+    found = []
+    for camera, depth in zip(cameras, depths, strict=True):
+        rows, columns = np.mgrid[: camera.height, : camera.width] + 0.5
+        ray = np.stack([(columns - camera.cx) / camera.fx, -(rows - camera.cy) / camera.fy, -np.ones_like(rows)], -1)
+        solid = np.where(np.isfinite(depth), depth, 0)[..., None]
+        found.append((ray * solid @ camera.pose[:3, :3].T + camera.center).astype(np.float32))
+    return found
+
+
+def _seams(finished: Finished) -> list[float]:
+    surface, first = finished.surface, 0
+    energies = []
+    for i, mesh in enumerate(surface.meshes):
+        inside, own = surface.chart[i], surface.object == i
+        position = np.full((*inside.shape, 3), np.nan, np.float32)
+        position[inside] = surface.position[own]
+        triangle = np.full(inside.shape, -1, np.int32)
+        triangle[inside] = surface.triangle[own] - first
+        energies.append(
+            seam_energy(finished.textures[i], position, chart_map(triangle, chart_ids(mesh)), finished.seed)
+        )
+        first += len(mesh.faces)
+    return energies
+
+
+def contact_sheet(finished: Finished) -> np.ndarray:
+    """f4 [H, W, 3]: exemplar and camera views; the texture on its way; five angles that no camera had."""
+    front = finished.views.views.cameras[0]
+    size = front.width
+    renders = finished.renders[0]
+    views = [(f"view {i}", renders[i]) for i in range(min(4, len(renders)))]
+    steps = [(f"s = {s:.2f}", _seen_from(finished, z, front)) for s, z in finished.states]
+    cameras = frame_object(used_vertices(finished.surface), NEW_ANGLES, size)
+    new = [
+        (
+            f"new {azimuth:.0f}/{elevation:.0f}",
+            render_surface(finished.surface, finished.textures, camera, shaded=True)[0],
+        )
+        for (azimuth, elevation), camera in zip(NEW_ANGLES, cameras, strict=True)
+    ]
+    exemplar = ("exemplar", finished.painter.picture)
+    rows = [[exemplar, *views], [*steps, ("final", renders[0])], new]
+    return np.concatenate([_row(row, max(map(len, rows))) for row in rows])
+
+
+def _seen_from(finished: Finished, z: Tensor, camera: Camera) -> np.ndarray:
+    return render_surface(finished.surface, textures_of(finished.surface, z), camera, supersample=2)[0]
+
+
+def _row(tiles: Sequence[tuple[str, np.ndarray]], count: int) -> np.ndarray:
+    row = np.concatenate([_labelled(label, image) for label, image in tiles], 1)
+    return np.pad(row, ((0, 0), (0, count * _TILE - row.shape[1]), (0, 0)), constant_values=1.0)
+
+
+def _labelled(label: str, image: np.ndarray) -> np.ndarray:
+    """A tile f4 [_TILE, _TILE, 3]: the image as large as fits, and its name."""
+    picture = Image.fromarray((image.clip(0, 1) * 255 + 0.5).astype(np.uint8))
+    picture.thumbnail((_TILE - 8, _TILE - 24), Image.Resampling.LANCZOS)
+    tile = Image.new("RGB", (_TILE, _TILE), "white")
+    tile.paste(picture, ((_TILE - picture.width) // 2, 20 + (_TILE - 24 - picture.height) // 2))
+    ImageDraw.Draw(tile).text((6, 4), label, fill=(70, 70, 70))
+    return np.asarray(tile, np.float32) / 255
+
+
+def turntable(finished: Finished) -> np.ndarray:
+    """f4 [36, H, W, 3]: once around, shaded."""
+    size = finished.views.views.cameras[0].width
+    directions = [(360.0 * k / _FRAMES, 15.0) for k in range(_FRAMES)]
+    cameras = frame_object(used_vertices(finished.surface), directions, size)
+    frames = [render_surface(finished.surface, finished.textures, c, supersample=2, shaded=True)[0] for c in cameras]
+    return np.stack(frames)

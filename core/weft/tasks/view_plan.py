@@ -1,0 +1,107 @@
+"""Which cameras a job uses: the standard ring, the scene's own, and as many more as coverage asks for.
+
+All share one scale (pixels per world unit), because a pattern must have the same size in every view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from weft.geometry.camera import Camera, frame_object, standard_ring
+from weft.spaces.mesh_texture import (
+    LEAST_COSINE,
+    MeshTextureSpace,
+    Trust,
+    Views,
+    build_space,
+    rasterize_views,
+    sample_views,
+)
+from weft.spaces.surface import Surface
+
+__all__ = ["pixels_per_unit", "plan_views", "used_vertices"]
+
+WANTED_COVERAGE = 0.97
+MOST_EXTRA = 8
+_PROBES = 12_000  # texels that stand for all while directions are chosen
+_ENOUGH = 0.7  # a cosine beyond which seeing a texel more squarely is worth nothing
+_CANDIDATES = [(float(a), float(e)) for e in (-80, -45, -20, 20, 50, 80) for a in range(0, 360, 45)]
+_TRUST = Trust(power=1.0, ramp=4, kept=4)
+
+
+def plan_views(
+    surface: Surface, *, size: int, count: int, cameras_from: str, scene: Sequence[Camera]
+) -> MeshTextureSpace:
+    """The space of `count` ring views ("automatic"), of the `scene` cameras ("scene"), or of both, plus up to eight
+    views chosen greedily until 97 % of the texels are seen. Frames are `size`² pixels."""
+    ring = list(standard_ring(count)) if cameras_from in ("automatic", "both") else []
+    points = used_vertices(surface)
+    framed = frame_object(points, [*ring, *_CANDIDATES], size)
+    own = [_rescaled(camera, framed[0], surface, size) for camera in scene] if cameras_from in ("scene", "both") else []
+    chosen, candidates = [*own, *framed[: len(ring)]], framed[len(ring) :]
+    extra = _greedy(surface, _rasterize(surface, chosen), _rasterize(surface, candidates))
+    # The ring and its extras alone often allow a longer lens than all candidates did.
+    directions = [*ring, *(_CANDIDATES[i] for i in extra)]
+    cameras = frame_object(points, directions, size) if directions else []
+    own = [_rescaled(camera, cameras[0], surface, size) for camera in own] if cameras else own
+    return build_space(surface, _rasterize(surface, [*cameras, *own]), _TRUST)
+
+
+def used_vertices(surface: Surface) -> np.ndarray:
+    """f4 [N, 3]: vertices that belong to a face."""
+    return surface.vertices[np.unique(surface.faces)]
+
+
+def pixels_per_unit(space: MeshTextureSpace) -> float:
+    """Scale of the views where they look at the surface: the median over covered pixels, in pixels per world unit."""
+    views = space.views
+    sample = [
+        camera.fx / views.depth[i][views.mask[i]] for i, camera in enumerate(views.cameras) if views.mask[i].any()
+    ]
+    return float(np.median(np.concatenate(sample)))
+
+
+def _rasterize(surface: Surface, cameras: Sequence[Camera]) -> Views:
+    return rasterize_views(surface, cameras, jump=0.08 * surface.radius())
+
+
+def _rescaled(camera: Camera, like: Camera, surface: Surface, size: int) -> Camera:
+    """The scene camera's viewpoint and direction in a frame of `size`² pixels at the scale of `like`."""
+    middle = (surface.vertices.min(0) + surface.vertices.max(0)) / 2
+
+    def distance(of: Camera) -> float:
+        return float((middle - of.center) @ of.forward)
+
+    focal = like.fx * max(distance(camera), camera.near) / distance(like)
+    aim = replace(camera, width=size, height=size, fx=focal, fy=focal, cx=size / 2, cy=size / 2)
+    at, _ = aim.project(middle[None])
+    if not np.isfinite(at).all():
+        return aim
+    return replace(aim, cx=size - float(at[0, 0]), cy=size - float(at[0, 1]))
+
+
+def _greedy(surface: Surface, chosen: Views, candidates: Views) -> list[int]:
+    """Numbers of the candidates to add, best gain first."""
+    sample = np.sort(np.random.default_rng(0).permutation(surface.cells)[:_PROBES])
+    probes = replace(
+        surface, position=surface.position[sample], normal=surface.normal[sample], object=surface.object[sample],
+        triangle=surface.triangle[sample],
+    )  # fmt: skip
+    best = sample_views(probes, chosen, _TRUST).cosine if chosen.cameras else np.zeros(len(sample), np.float32)
+    seen = [sample_views(probes, _single(candidates, i), _TRUST).cosine for i in range(len(candidates.cameras))]
+    extra: list[int] = []
+    while (best > LEAST_COSINE).mean() < WANTED_COVERAGE + 0.01 and len(extra) < MOST_EXTRA:
+        gains = [(np.minimum(cosine, _ENOUGH) - np.minimum(best, _ENOUGH)).clip(0).sum() for cosine in seen]
+        if max(gains) < 0.001 * len(sample):
+            break
+        extra.append(int(np.argmax(gains)))
+        best = np.maximum(best, seen[extra[-1]])
+    return extra
+
+
+def _single(views: Views, i: int) -> Views:
+    own = slice(i, i + 1)
+    return Views(views.cameras[own], views.triangle[own], views.barycentric[own], views.depth[own], views.jump)
