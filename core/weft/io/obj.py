@@ -123,21 +123,28 @@ def _objects(positions: np.ndarray, uvs: np.ndarray, faces: _Faces, labels: list
 
 def write_obj(meshes: Sequence[Mesh], materials: Sequence[str], library: str) -> bytes:
     """The objects in the axes they are in, each with its material of `library`."""
-    lines = [f"mtllib {library}"]
+    blocks = [f"mtllib {library}\n"]
     first_vertex, first_uv = 1, 1
     for mesh, material in zip(meshes, materials, strict=True):
         if mesh.corner_uv is None:
             raise InvalidMesh(f"{mesh.name!r} has no UVs", "unwrap it before saving a texture on it")
         uvs, index = np.unique(mesh.corner_uv.reshape(-1, 2), axis=0, return_inverse=True)
-        lines += [f"o {mesh.name}", f"usemtl {material}"]
+        corners = np.stack([mesh.faces + first_vertex, index.reshape(-1, 3) + first_uv], -1)
         # Nine significant digits bring every float32 back to the bit.
-        lines += [f"v {x:.9g} {y:.9g} {z:.9g}" for x, y, z in mesh.vertices.tolist()]
-        lines += [f"vt {u:.9g} {v:.9g}" for u, v in uvs.tolist()]
-        corners = np.stack([mesh.faces + first_vertex, index.reshape(-1, 3) + first_uv], -1).reshape(-1, 6)
-        lines += ["f {}/{} {}/{} {}/{}".format(*row) for row in corners.tolist()]
+        blocks += [
+            f"o {' '.join(mesh.name.split())}\nusemtl {material}\n",
+            _rows("v %.9g %.9g %.9g\n", mesh.vertices),
+            _rows("vt %.9g %.9g\n", uvs),
+            _rows("f %d/%d %d/%d %d/%d\n", corners),
+        ]
         first_vertex += len(mesh.vertices)
         first_uv += len(uvs)
-    return ("\n".join(lines) + "\n").encode()
+    return "".join(blocks).encode()
+
+
+def _rows(form: str, table: np.ndarray) -> str:
+    """One line of `form` for each row of the table."""
+    return form * len(table) % tuple(table.reshape(-1).tolist())
 
 
 def write_mtl(materials: Sequence[str], pictures: Sequence[str]) -> bytes:

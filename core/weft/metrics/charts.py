@@ -20,19 +20,26 @@ def chart_ids(mesh: Mesh) -> np.ndarray:
     if mesh.corner_uv is None:
         raise InvalidMesh(f"{mesh.name!r} has no UVs", "unwrap it first")
     count = len(mesh.faces)
-    _, position = np.unique(mesh.vertices, axis=0, return_inverse=True)
+    position = _row_ids(mesh.vertices)[mesh.faces].reshape(-1)
     place = np.rint(mesh.corner_uv.reshape(-1, 2).astype(np.float64) * 2**20)
-    key = np.concatenate([position.reshape(-1)[mesh.faces].reshape(-1, 1), place], 1)
-    _, corner = np.unique(key, axis=0, return_inverse=True)
-    corner = corner.reshape(-1, 3)
+    corner = _row_ids(np.concatenate([position[:, None], place], 1)).reshape(-1, 3)
     edges = np.sort(np.stack([corner, np.roll(corner, -1, 1)], -1), -1).reshape(-1, 2)
-    _, edge = np.unique(edges, axis=0, return_inverse=True)
+    edge = _row_ids(edges)
     # Triangles and edges are the two kinds of node of one graph.
     owner = np.repeat(np.arange(count), 3)
     nodes = count + int(edge.max()) + 1
-    graph = coo_array((np.ones(len(owner), bool), (owner, edge.reshape(-1) + count)), shape=(nodes, nodes))
+    graph = coo_array((np.ones(len(owner), bool), (owner, edge + count)), shape=(nodes, nodes))
     _, component = connected_components(graph, directed=False)
     return np.unique(component[:count], return_inverse=True)[1].astype(np.int32)
+
+
+def _row_ids(rows: np.ndarray) -> np.ndarray:
+    """i8 [N]: equal rows of [N, C] get equal numbers. Column by column, which is far faster than sorting whole rows."""
+    ids = np.zeros(len(rows), np.int64)
+    for column in rows.T:
+        _, value = np.unique(column, return_inverse=True)
+        _, ids = np.unique(ids * (int(value.max()) + 1) + value, return_inverse=True)
+    return ids
 
 
 def chart_map(triangle: np.ndarray, charts: np.ndarray) -> np.ndarray:

@@ -51,7 +51,8 @@ def wood_planks(c: Canvas) -> np.ndarray:
     plank = np.floor(c.x * planks).astype(np.int64)
     local = c.x * planks - plank
     rng = c.random(1)
-    tone, shift, joint = rng.random((3, planks))
+    shift, joint = rng.random((2, planks))
+    tone = rng.permutation(np.linspace(0, 1, planks))  # planks apart in tone, so that none melts into its neighbour
     bend = c.noise(2, 3.0, high=20, stretch=(1, 5))
     knots = c.cells(3, planks, 3, jitter=0.28)
     has_knot = knots.tone() < 0.5
@@ -61,13 +62,13 @@ def wood_planks(c: Canvas) -> np.ndarray:
     year = rings - np.floor(rings)
     late = smooth(0.45, 0.92, year) * smooth(1.0, 0.96, year)
     fibre = c.noise(20, 1.8, 4, 80, stretch=(1, 14))
-    t = 0.62 + 0.16 * (tone[plank] - 0.5) - 0.40 * late + 0.07 * fibre
-    wood = ramp(t, "3b2213", "6a3f22", "976138", "b98250", "d3a26d") * (0.82 + 0.34 * tone[plank])[..., None]
+    t = 0.62 + 0.34 * (tone[plank] - 0.5) - 0.38 * late + 0.07 * fibre
+    wood = ramp(t, "3b2213", "6a3f22", "976138", "b98250", "d3a26d") * (0.76 + 0.40 * tone[plank])[..., None]
     eye = has_knot * smooth(0.011, 0.006, reach)
     wood = mix(wood, rgb("2e1a0f"), 0.85 * eye)
     crack = smooth(1.45, 1.9, c.noise(21, 1.8, 3, 90, stretch=(1, 16)))
     along = np.abs((c.y - joint[plank] + 0.5) % 1 - 0.5)
-    gap = smooth(0.002, 0.006, np.minimum(np.minimum(local, 1 - local) / planks, along))
+    gap = smooth(0.003, 0.008, np.minimum(np.minimum(local, 1 - local) / planks, along))
     nail = np.hypot((np.abs(local - 0.5) - 0.32) / planks, along - 0.026)
     head = smooth(0.0082, 0.0060, nail)
     height = gap * (0.012 + 0.0016 * fibre - 0.002 * late - 0.006 * crack) + 0.004 * head

@@ -12,7 +12,7 @@ __all__ = ["cracked_earth", "grass", "ice", "lava"]
 
 def _plates(c: Canvas) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Plates of dried mud or cooled lava (a tone of each), the distance to their borders and to the finer cracks."""
-    wide = c.cells(1, 6, warp=c.warp(2, 0.010))
+    wide = c.cells(1, 7, jitter=0.36, warp=c.warp(2, 0.009))
     fine = c.cells(4, 15, warp=c.warp(5, 0.006))
     jag = 0.0015 * c.noise(7, 1.8, 10)
     return wide.tone(), wide.border + jag, fine.border + jag
@@ -21,17 +21,17 @@ def _plates(c: Canvas) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def cracked_earth(c: Canvas) -> np.ndarray:
     """Dried mud: plates curled up at their rims, deep cracks between them, hair cracks across, pebbles."""
     tone, wide, fine = _plates(c)
-    plate = smooth(0.004, 0.009, wide)
-    hair = smooth(0.0014, 0.0036, fine + 0.004 * smooth(0.2, -0.8, c.noise(8, 2.8, 2, 10)))
-    curl = np.exp(-np.clip(wide - 0.006, 0, None) / 0.011)
+    plate = smooth(0.0065, 0.0115, wide)
+    hair = smooth(0.0018, 0.0044, fine + 0.004 * smooth(-0.2, -1.0, c.noise(8, 2.8, 2, 10)))
+    curl = np.exp(-np.clip(wide - 0.006, 0, None) / 0.013)
     rings = np.sin(2 * np.pi * wide / 0.016) * np.exp(-wide / 0.03)
     silt = c.noise(9, 3.0, 3, 40)
-    colour = ramp(0.15 + 0.65 * tone + 0.07 * silt, "886747", "a7835e", "c4a076", "dcbd92", "c9a98a")
-    colour = mix(colour * (0.55 + 0.45 * hair)[..., None], rgb("f0dcb8"), 0.40 * curl)
+    colour = ramp(0.35 + 0.45 * tone + 0.05 * silt, "7d5a3d", "a0764f", "bf9467", "dbb888", "b98f6c")
+    colour = mix(colour * (0.45 + 0.55 * hair)[..., None], rgb("f0dcb8"), 0.55 * curl)
     colour = colour * (1 + 0.06 * rings)[..., None]
     pebbles = c.specks(10, 34, 0.07, 0.010)
     colour = mix(colour, rgb("6d5340"), 0.85 * pebbles)
-    height = plate * (0.018 + 0.010 * curl + 0.0012 * silt + 0.0008 * rings - 0.002 * (1 - hair)) + 0.005 * pebbles
+    height = plate * (0.018 + 0.014 * curl + 0.0012 * silt + 0.0008 * rings - 0.002 * (1 - hair)) + 0.005 * pebbles
     return mix(rgb("24180f") + 0 * colour, colour, plate) * c.shade(height, 0.55, 0.45)[..., None]
 
 

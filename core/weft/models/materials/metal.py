@@ -75,17 +75,17 @@ def tread_plate(c: Canvas) -> np.ndarray:
     x, y = (c.x * across - column - 0.5) / across, (c.y * across - row - 0.5) / across
     turn = np.where((column + row) % 2 == 0, 1.0, -1.0).astype(np.float32)
     u, v = (x + turn * y) * 0.7071, (y - turn * x) * 0.7071
-    bar = 1 - np.abs(u) / 0.052 - (v / 0.0165) ** 2
+    bar = 1 - np.abs(u) / 0.059 - (v / 0.020) ** 2
     raised = smooth(0.0, 0.34, bar)
     brushed = c.noise(1, 1.4, 4, 100, stretch=(12, 1))
     stain = c.noise(2, 3.0, high=10)
     height = 0.014 * np.sqrt(raised) + 0.0003 * brushed
     steel = _mirrored(c, 1.4 * height, "23272b", "4c5358", "7d868c", "98a2a8", "aab4ba", "dfe7eb", "ffffff")
-    steel = steel * (0.94 + 0.035 * brushed + 0.06 * raised + 0.04 * stain)[..., None]
+    steel = steel * (0.94 + 0.05 * brushed + 0.16 * raised - 0.10 + 0.04 * stain)[..., None]
     wear = smooth(0.55, 0.95, raised) * smooth(0.2, 0.6, bar)
     steel = mix(steel, rgb("e6edf0"), 0.45 * wear)
-    rim = smooth(-0.45, -0.05, bar) * (1 - raised)
-    steel = mix(steel, rgb("2b2320"), 0.60 * rim)
+    rim = smooth(-0.55, -0.05, bar) * (1 - raised)
+    steel = mix(steel, rgb("211b1a"), 0.80 * rim)
     rust_spots = smooth(1.1, 1.5, c.noise(3, 2.4, 4, 40) + 0.8 * rim) * (1 - raised)
     scratch = smooth(2.1, 2.4, c.noise(4, 1.4, 6, 90, stretch=(1, 10)))
     return mix(mix(steel, rgb("8a4a20"), 0.7 * rust_spots), rgb("f4f8fa"), 0.5 * scratch)

@@ -49,7 +49,7 @@ def marble(c: Canvas) -> np.ndarray:
     """White marble: soft clouds, long slanting veins that fade and branch, hairlines, a trace of gold."""
     bend, ripple = c.noise(1, 3.6, high=8), c.noise(2, 2.2, 8, 64)
     cloud = c.noise(3, 3.2, high=16)
-    colour = ramp(0.62 + 0.20 * cloud + 0.03 * ripple, "c3c4c9", "dddcdc", "efede8", "faf8f4")
+    colour = ramp(0.60 + 0.24 * cloud + 0.03 * ripple, "b4b7c0", "d3d4d6", "ece9e3", "fbf9f4")
 
     def vein(key: int, slant: tuple[int, int], sway: float, width: float) -> tuple[np.ndarray, np.ndarray]:
         """Opacity of a family of veins along `slant` (waves across, waves down), and its misty surroundings."""
@@ -60,11 +60,12 @@ def marble(c: Canvas) -> np.ndarray:
         distance = np.abs(phase - np.round(phase)) / np.hypot(*slant)
         return smooth(swell, 0.35 * swell, distance) * (0.25 + 0.75 * strength), np.exp(-distance / 0.018) * strength
 
-    crackle = c.cells(30, 7, warp=c.warp(31, 0.016, 2.4, 40))
-    hair = smooth(0.0028, 0.0008, crackle.border) * smooth(0.2, 0.8, crackle.tone())
-    main, mist = vein(10, (1, 2), 0.15, 0.0100)
-    branch, branch_mist = vein(13, (4, -1), 0.26, 0.0052)
-    gold, _ = vein(16, (2, 3), 0.24, 0.0040)
+    crackle = c.cells(30, 9, warp=c.warp(31, 0.016, 2.4, 40))
+    hair = smooth(0.0040, 0.0012, crackle.border) * smooth(0.0, 0.6, crackle.tone())
+    colour = colour * (0.93 + 0.08 * crackle.tone(1))[..., None]
+    main, mist = vein(10, (2, 3), 0.22, 0.0115)
+    branch, branch_mist = vein(13, (6, -2), 0.38, 0.0062)
+    gold, _ = vein(16, (3, 5), 0.34, 0.0052)
     colour = mix(colour, rgb("8b8f9b"), np.clip(0.55 * mist + 0.30 * branch_mist, 0, 1))
     colour = mix(colour, rgb("9a9da8"), 0.65 * hair)
     colour = mix(colour, rgb("b8934e"), 0.80 * gold)
@@ -98,15 +99,20 @@ def sandstone(c: Canvas) -> np.ndarray:
 
 def celadon(c: Canvas) -> np.ndarray:
     """Celadon glaze: jade green pooling in a relief of petals under two generations of crackle."""
-    wide = c.cells(1, 5, warp=c.warp(2, 0.010))
-    fine = c.cells(4, 13, warp=c.warp(5, 0.005))
+    wide = c.cells(1, 6, jitter=0.36, warp=c.warp(2, 0.010))
+    fine = c.cells(4, 14, warp=c.warp(5, 0.005))
     pool = c.noise(7, 3.2, high=8)
-    jade = ramp(0.5 + 0.20 * pool + 0.10 * (fine.tone() - 0.5), "5f8f7c", "86b39b", "abcfb4", "cfe5cb")
-    jade = jade * (1 + 0.05 * (wide.tone() - 0.5))[..., None]
-    stain = np.exp(-wide.border / 0.008)
-    colour = mix(jade, rgb("a98f5f"), 0.40 * stain)
-    colour = mix(colour, rgb("b08d55"), 0.75 * smooth(0.0026, 0.0009, fine.border) * smooth(0.15, 0.5, fine.tone(1)))
-    colour = mix(colour, rgb("2e211a"), 0.92 * smooth(0.0050, 0.0022, wide.border))
+    jade = ramp(
+        0.5 + 0.14 * pool + 0.55 * (wide.tone() - 0.5) + 0.30 * (fine.tone() - 0.5),
+        "4f8471",
+        "7fae96",
+        "a9cfb3",
+        "d8ebd2",
+    )
+    stain = np.exp(-wide.border / 0.010)
+    colour = mix(jade, rgb("a98f5f"), 0.55 * stain)
+    colour = mix(colour, rgb("b08d55"), 0.75 * smooth(0.0034, 0.0014, fine.border))
+    colour = mix(colour, rgb("2e211a"), 0.95 * smooth(0.0062, 0.0030, wide.border))
     pinholes = c.specks(8, 30, 0.10, 0.008)
     colour = mix(colour, rgb("e9f4e2"), 0.75 * pinholes)
     height = 0.0035 * smooth(0.0, 0.012, wide.border) + 0.0016 * smooth(0, 0.006, fine.border) + 0.004 * pool
