@@ -258,6 +258,21 @@ def test_interpolation_of_corners_and_of_vertices_agree() -> None:
         interpolate(fragments, normals)
 
 
+@pytest.mark.parametrize("camera", CAMERAS.values(), ids=CAMERAS)
+def test_broken_vertices_and_astronomic_ones_harm_nobody(camera: Camera) -> None:
+    vertices, faces = soup(5)
+    broken = np.array([[np.nan] * 3, [0, np.nan, 0], [np.inf, 0, 0]], np.float32)
+    n = len(vertices)
+    bad = np.array([[n, 0, 1], [n + 1, 1, 2], [n + 2, 3, 4]], np.int32)
+    view = rasterize(np.concatenate([vertices, broken]), np.concatenate([faces, bad]), camera)
+    for a, b in zip(view, rasterize(vertices, faces, camera), strict=True):
+        np.testing.assert_array_equal(a, b)
+    far = np.array([[-3e37, 9, -3e37], [3e37, 9, -3e37], [0, 9, 3e37]], np.float32)
+    behind = rasterize(np.concatenate([vertices, far]), np.concatenate([faces, [[n, n + 1, n + 2]]]), camera)
+    seen = rasterize(vertices, faces, camera).triangle >= 0
+    assert (behind.triangle[seen] < len(faces)).mean() > 0.99
+
+
 def test_nothing_in_front_draws_nothing() -> None:
     vertices, faces = ball(2)
     away = Camera(look_at((0, -6, 0), (0, -9, 0)), 20, 20, 20.0, 20.0, 10.0, 10.0)

@@ -16,7 +16,9 @@ __all__ = [
     "bounding_sphere",
     "check_mesh",
     "concatenate",
+    "face_crosses",
     "face_normals",
+    "merge_positions",
     "surface_area",
     "vertex_normals",
 ]

@@ -131,7 +131,7 @@ def rasterize_patches(
     """M orthographic views of `size`² pixels [M, D, D], each centred on its pose's origin and looking along its -Z.
 
     Only front faces within ± `depth_half` (world units) of the origin's plane are drawn; depth counts from that plane
-    along the viewing direction, and the nearest fragment (least depth) wins.
+    along the viewing direction, and the nearest fragment (least depth) wins. Vertices must be finite.
     """
     if not (pixels_per_unit > 0 and depth_half > 0 and size > 0):
         raise InvalidInput(f"size {size}, scale {pixels_per_unit} and depth {depth_half} must all be above 0")

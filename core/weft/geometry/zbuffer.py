@@ -41,6 +41,8 @@ def _project(points, index, matrix, lens):
 @kernel
 def _pixels(low, high, size):
     """First and last pixel, of `size`, whose centre lies in [low, high]; last < first if there is none."""
+    if not low <= high:  # NaN included
+        return 1, 0
     limit = float(size)
     first = math.ceil(min(max(low, 0.0), limit) - 0.5)
     return first, math.floor(max(min(high, limit), -1.0) - 0.5)
@@ -69,7 +71,7 @@ def _draw(index, a, b, c, nearest, farthest, cull, i0, i1, j0, j1, triangle, bar
     x2, y2, s2 = a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
     volume = a[0] * x0 + a[1] * y0 + a[2] * s0
     # Rows count downwards, so a triangle that is counter-clockwise for the viewer has a negative volume.
-    if volume == 0.0 or (cull and volume > 0.0):
+    if not abs(volume) > 0.0 or (cull and volume > 0.0):  # flat, or NaN
         return
     if volume < 0.0:
         x0, y0, s0, x1, y1, s1, x2, y2, s2 = -x0, -y0, -s0, -x1, -y1, -s1, -x2, -y2, -s2
