@@ -54,7 +54,8 @@ class Blobs:
         if nbytes > self._largest:
             raise WireError("too_large", f"an array of {nbytes} bytes; at most {self._largest} are accepted")
         self.check_space(nbytes)
-        return self._open(path).offset, False
+        begun = path in self._arriving or path.with_suffix(".part").exists()
+        return (self._open(path).offset if begun else 0), False
 
     def put(self, owner: str, sha256: str, nbytes: int, offset: int, data: Any) -> tuple[int, bool]:
         """Append a chunk; what is there already is skipped, so that chunks may come twice. Returns as `have` does."""

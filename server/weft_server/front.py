@@ -160,8 +160,11 @@ class Front:
             try:
                 self._receive(routing_id, user, frames[1:])
             except WireError as error:
-                answer = Error.of(error, request_of(frames[1:]))
-                self._send_now(routing_id, encode(answer))
+                answer = encode(Error.of(error, request_of(frames[1:])))
+                if link := self._links.get(routing_id):
+                    link.put(answer)
+                else:
+                    self._send_now(routing_id, answer)
 
     def _receive(self, routing_id: bytes, user: str, frames: list[Any]) -> None:
         if not self._gate.admits(user):  # on every message: a revoked key may still have a connection

@@ -28,13 +28,19 @@ class Gate:
         self.reload()
 
     def admits(self, user: str) -> bool:
-        """Whether the key (hex) is authorised now."""
-        if time.monotonic() - self._loaded > RELOAD:
+        """Whether the key (hex) is authorised now; one that was authorised a moment ago comes in at once."""
+        if time.monotonic() - self._loaded > RELOAD or (user not in self._users and self._changed() != self._seen):
             self.reload()
         return user in self._users
 
+    def _changed(self) -> int:
+        """When a key file last came or went."""
+        folder = self._folder / "authorized"
+        return folder.stat().st_mtime_ns if folder.exists() else 0
+
     def reload(self) -> None:
         """Read the keys again; files that cannot be read cost their own client only."""
+        self._seen = self._changed()
         keys, complaints = authorized_keys(self._folder)
         for complaint in complaints:
             if complaint not in self._complaints:

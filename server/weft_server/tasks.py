@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ def run_texture(
         cameras_from=params["cameras"],
         **{name: value for name, value in params.items() if name != "cameras"},
     )
-    with closing(events):
+    with closing(cast(Generator[Event, None, None], events)):
         for event in events:
             yield replace(event, arrays=as_declared(event.arrays)) if isinstance(event, Result) else event
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 __all__ = ["Turns"]
@@ -12,17 +11,20 @@ class Turns:
     """Fair round-robin: the client that was served longest ago is next, with its oldest job."""
 
     def __init__(self) -> None:
-        self._count = itertools.count(1)
-        self._served: dict[str, int] = {}
+        self._served: list[str] = []  # clients, the one that was served longest ago first
 
     def order(self, queued: Sequence[tuple[int, str]]) -> list[int]:
-        """The waiting jobs (number, owner; oldest first) in the order in which they would be served."""
-        turn: dict[str, int] = {}
-        keyed = []
+        """The waiting jobs (number, owner; oldest first) in the order in which they will be served."""
+        waiting: dict[str, list[int]] = {}
         for number, owner in queued:
-            turn[owner] = turn.get(owner, -1) + 1
-            keyed.append((turn[owner], self._served.get(owner, 0), number))
-        return [number for _, _, number in sorted(keyed)]
+            waiting.setdefault(owner, []).append(number)
+        strangers = [owner for owner in waiting if owner not in self._served]
+        known = [owner for owner in self._served if owner in waiting]
+        rounds = [waiting[owner] for owner in strangers + known]
+        longest = max(map(len, rounds), default=0)
+        return [jobs[i] for i in range(longest) for jobs in rounds if i < len(jobs)]
 
     def served(self, owner: str) -> None:
-        self._served[owner] = next(self._count)
+        if owner in self._served:
+            self._served.remove(owner)
+        self._served.append(owner)

@@ -55,7 +55,6 @@ class Client:
         self.timeout = timeout
         self.session = Session(address, key_dir=key_dir, program=program, tasks=tasks)
         self._inboxes: dict[str, EventQueue] = {}
-        self._queued: dict[str, StateEvent] = {}  # the first event of jobs submitted here
         self._pumping = threading.Lock()
         self._lost: tuple[float, WireError] | None = None  # since when, and why
         self._welcome: Welcome | None = None
@@ -92,14 +91,18 @@ class Client:
         job_id: str | None = None,
     ) -> str:
         """Send a job and wait until the server has accepted it, or raise what is wrong with it. Returns its id."""
-        job_id = self.session.submit(task, params, arrays, labels, job_id)
-        inbox = self._inboxes.setdefault(job_id, EventQueue())
-        queued = self._await(inbox, None, StateEvent, FailedRequest)
-        if isinstance(queued, FailedRequest):
-            del self._inboxes[job_id]
-            raise queued.error
-        self._queued[job_id] = queued
-        return job_id
+        job_id, accepted = self.session.offer(task, params, arrays, labels, job_id)
+        self._inboxes[job_id] = EventQueue()
+        while True:
+            try:
+                accepted.result(1.0)
+                return job_id
+            except FutureTimeout:
+                self._pump(0.0)
+                self._check_patience(self.patience)
+            except WireError:
+                del self._inboxes[job_id]
+                raise
 
     def events(self, job_id: str, after_seq: int = 0, timeout: float | None = None) -> Iterator[Event]:
         """The job's events as they come, up to its terminal state. A job of an earlier connection is watched anew,
@@ -109,7 +112,7 @@ class Client:
             self.session.watch(job_id, after_seq)
         inbox = self._inboxes[job_id]
         while True:
-            event = self._queued.pop(job_id, None) or self._await(inbox, timeout, *JOB_EVENTS)
+            event = self._await(inbox, timeout, *JOB_EVENTS)
             if isinstance(event, FailedRequest):
                 del self._inboxes[job_id]
                 raise event.error

@@ -15,6 +15,8 @@ CODES: dict[str, str] = {
     "hello_first": "a message came before HELLO",
     "internal": "a defect of the server; its log has the details under the incident number",
     "invalid_array": "an input array has a wrong type, shape or value",
+    "invalid_camera": "cameras are missing or make no sense",
+    "invalid_input": "the inputs of a job do not fit together",
     "invalid_parameter": "a parameter is unknown, of a wrong type, or out of range",
     "job_cancelled": "the job was cancelled, so it has no result",
     "job_failed": "the job failed, so it has no result",
@@ -24,14 +26,18 @@ CODES: dict[str, str] = {
     "missing_blob": "an input array was never uploaded, or has expired",
     "not_connected": "the connection was lost and did not come back in time",
     "not_finished": "the job has not reached a result yet",
+    "out_of_memory": "the job did not fit the server's memory",
     "protocol_version": "the two ends speak different versions of the protocol",
     "server_absent": "nothing answers at the address",
+    "store": "the server's job store cannot be opened",
     "timeout": "no answer within the time allowed",
     "too_large": "the job is larger than the server accepts",
     "unauthorized": "the server does not know this client's key",
     "unknown_blob": "this client has no such array on the server",
     "unknown_job": "this client has no such job",
+    "unknown_name": "a model or material that the server does not have",
     "unknown_task": "the server does not offer this task",
+    "worker_died": "the worker died; the job is tried again",
 }
 
 

@@ -94,11 +94,22 @@ class Exchange:
             submission.cancelled = True
         else:
             del self._submissions[job_id]
+            submission.accepted.set_exception(WireError("job_cancelled", "the job was cancelled before it was sent"))
             self._events.put(StateEvent(job_id, 1, "cancelled", 0))
 
+    def give_up(self, submission: Submission, error: WireError) -> None:
+        """The job cannot be sent, or was refused."""
+        if self._submissions.pop(submission.message.job_id, None):
+            submission.accepted.set_exception(error)
+
     def watch(self, job_id: str, after_seq: int) -> None:
+        def answer(reply: Any, _: Any) -> None:
+            if isinstance(reply, WireError):
+                self._seen.pop(job_id, None)
+                self._events.put(FailedRequest(job_id, reply))
+
         self._seen[job_id] = after_seq
-        self._ask(Subscribe(job_id, after_seq), self._unless_failed(job_id, lambda _: None))
+        self._ask(Subscribe(job_id, after_seq), answer)
 
     def fetch(self, job_id: str) -> None:
         def begin(manifest: Manifest) -> None:
@@ -156,12 +167,14 @@ class Exchange:
             for upload in submission.uploads:
                 if upload.sent >= 0 and not upload.complete:
                     self._offer(submission, upload)
-        for job_id, seq in self._seen.items():
-            self._ask(Subscribe(job_id, seq), self._unless_failed(job_id, lambda _: None))
+        for job_id, seq in list(self._seen.items()):
+            self.watch(job_id, seq)
 
     def abandon(self) -> None:
         """The session ends: whoever waits for an answer gets an error."""
         error = WireError("not_connected", "the session was closed", "open a new one")
+        for submission in list(self._submissions.values()):
+            self.give_up(submission, error)
         asked, self._asked = self._asked, {}
         for one in asked.values():
             one.answer(error, None)
@@ -201,7 +214,6 @@ class Exchange:
     def _unless_failed(self, job_id: str, then: Callable[[Any], None]) -> Answer:
         def answer(reply: Any, _: Any) -> None:
             if isinstance(reply, WireError):
-                self._seen.pop(job_id, None)
                 self._events.put(FailedRequest(job_id, reply))
             else:
                 then(reply)
@@ -214,7 +226,7 @@ class Exchange:
 
         def answer(reply: Any, _: Any) -> None:
             if isinstance(reply, WireError):
-                self._give_up(submission, reply)
+                self.give_up(submission, reply)
                 return
             upload.sent = reply.offset
             self._acknowledged(submission, upload, reply)
@@ -224,7 +236,7 @@ class Exchange:
     def _put(self, link: Link, submission: Submission, upload: Upload, message: BlobPut, chunk: memoryview) -> None:
         def answer(reply: Any, _: Any) -> None:
             if isinstance(reply, WireError):
-                self._give_up(submission, reply)
+                self.give_up(submission, reply)
             else:
                 self._acknowledged(submission, upload, reply)
 
@@ -247,9 +259,10 @@ class Exchange:
             if isinstance(reply, WireError) and reply.code == "missing_blob" and submission.repairs < REPAIRS:
                 self._repair(submission)
             elif isinstance(reply, WireError):
-                self._give_up(submission, reply)
+                self.give_up(submission, reply)
             else:
                 del self._submissions[message.job_id]
+                submission.accepted.set_result(reply.job)
                 self.watch(message.job_id, 0)
                 if submission.cancelled:
                     self.cancel(message.job_id)
@@ -263,10 +276,6 @@ class Exchange:
         for upload in submission.uploads:
             upload.complete = False
             self._offer(submission, upload)
-
-    def _give_up(self, submission: Submission, error: WireError) -> None:
-        if self._submissions.pop(submission.message.job_id, None):
-            self._events.put(FailedRequest(submission.message.job_id, error))
 
     def _get(self, link: Link, download: Download, index: int, offset: int, sha256: str) -> None:
         def answer(reply: Any, payload: Any) -> None:

@@ -28,7 +28,7 @@ from weft_wire.events import ConnectionEvent, Event, EventQueue, FailedRequest
 from weft_wire.exchange import Exchange
 from weft_wire.jobs import TASKS, Task, task_named
 from weft_wire.keys import home, key_pair
-from weft_wire.messages import Release, Welcome
+from weft_wire.messages import JobState, Release, Welcome
 from weft_wire.parameters import from_mapping, validate
 from weft_wire.transfer import Submission
 
@@ -108,6 +108,19 @@ class Session:
         """Send a job; it is watched from then on. Parameters (an instance or a map), types and shapes are checked at
         once and raise; the values of arrays are checked in the background. Leave the arrays alone until the job is
         queued: they are not copied. Returns the job's id, made up if not given."""
+        job_id, accepted = self.offer(task, params, arrays, labels, job_id)
+        self._report(job_id, accepted)
+        return job_id
+
+    def offer(
+        self,
+        task: str,
+        params: Any,
+        arrays: dict[str, np.ndarray],
+        labels: Sequence[str] = (),
+        job_id: str | None = None,
+    ) -> tuple[str, Future[JobState]]:
+        """As `submit`, for callers that want to wait: the future holds the accepted job, or why it was refused."""
         declaration = task_named(task, self._tasks)
         values = from_mapping(declaration.params, params) if isinstance(params, Mapping) else params
         validate(values)
@@ -115,7 +128,7 @@ class Session:
         submission = Submission.prepare(declaration, values, arrays, list(labels), job_id)
         self._post(lambda: self._exchange.begin(submission))
         self._executor.submit(self._hash, submission)
-        return job_id
+        return job_id, submission.accepted
 
     def watch(self, job_id: str, after_seq: int = 0) -> None:
         """Receive the events of an earlier job, beginning after `after_seq`."""
@@ -146,21 +159,19 @@ class Session:
     def _report(self, job_id: str, future: Future[Any]) -> None:
         def failed(done: Future[Any]) -> None:
             error = None if done.cancelled() else done.exception()
-            if isinstance(error, WireError):
+            if isinstance(error, WireError) and error.code != "job_cancelled":
                 self.events.put(FailedRequest(job_id, error))
 
         future.add_done_callback(failed)
 
     def _hash(self, submission: Submission) -> None:
         """In the hashing thread: hand every array over as soon as its hash is known."""
-        job_id = submission.message.job_id
         try:
             for upload in submission.hash_arrays():
                 self._post(lambda upload=upload: self._exchange.upload(submission, upload))
-        except WireError as error:
-            self.events.put(FailedRequest(job_id, error))
-        except MemoryError:
-            self.events.put(FailedRequest(job_id, WireError("too_large", "no memory left to send the arrays")))
+        except (WireError, MemoryError) as problem:
+            error = problem if isinstance(problem, WireError) else WireError("too_large", "no memory left to send this")
+            self._post(lambda: self._exchange.give_up(submission, error))
 
     def _post(self, command: Callable[[], None]) -> None:
         self._commands.put(command)

@@ -14,7 +14,7 @@ from weft_wire.arrays import ArrayRef, check_block, dtype_name, raw_bytes
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
 from weft_wire.jobs import Task, check_inputs, group_of
-from weft_wire.messages import CHUNK, Manifest, Submit
+from weft_wire.messages import CHUNK, JobState, Manifest, Submit
 from weft_wire.parameters import to_mapping, validate
 
 __all__ = ["Download", "Submission", "Upload"]
@@ -50,6 +50,7 @@ class Submission:
     arrays: dict[str, np.ndarray]
     dimensions: dict[str, dict[str, int]]  # of every group of arrays
     uploads: list[Upload] = field(default_factory=list)
+    accepted: Future[JobState] = field(default_factory=Future)
     submitted: bool = False
     cancelled: bool = False  # while the answer to SUBMIT was awaited
     repairs: int = 0  # how often arrays turned out to be missing

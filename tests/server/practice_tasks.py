@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from weft.errors import InvalidInput
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
 from weft_wire.arrays import ArraySpec
@@ -56,7 +55,9 @@ def practise(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list
         _misbehave(wanted.behaviour, starts)
         time.sleep(wanted.pause)
         yield Progress("practising", step, wanted.steps)
-        yield Preview(0, np.full((wanted.preview, wanted.preview, 3), step / wanted.steps, np.float32), step, wanted.steps)
+        yield Preview(
+            0, np.full((wanted.preview, wanted.preview, 3), step / wanted.steps, np.float32), step, wanted.steps
+        )
     doubled = {
         f"doubled.{name.split('.')[1]}": 2 * values for name, values in arrays.items() if name.endswith(".values")
     }
