@@ -264,27 +264,12 @@ def test_what_was_uploaded_is_not_uploaded_again(server: Server) -> None:
     raw.close()
 
 
-def test_a_job_can_be_watched_from_another_connection(server: Server, client: Client) -> None:
-    name = next(iter(server.options.home.glob("clients/test-*"))).name
-    job_id = client.submit("practice", {"steps": 30, "pause": 0.05}, ONE)
-    assert name
-    second = Client(f"{server.address}#{_server_key(server)}", key_dir=_keys_of(client), timeout=PATIENCE)
-    with second:
-        late = [event for event in second.events(job_id, after_seq=1) if isinstance(event, StateEvent)]
-    assert [event.state for event in late] == ["running", "succeeded"]
-    assert ending(client, job_id).state == "succeeded"
-
-
-def _server_key(server: Server) -> str:
-    from weft_wire.keys import public_hex
-
-    pairing = read_pairing(server.options.home)
-    assert pairing is not None
-    return public_hex(pairing.server_key)
-
-
-def _keys_of(client: Client) -> Any:
-    return client.session._keys
+def test_a_job_can_be_watched_from_another_connection(server: Server) -> None:
+    with connect(server.options.home, "twin") as one, connect(server.options.home, "twin") as other:
+        job_id = one.submit("practice", {"steps": 30, "pause": 0.02}, ONE)
+        late = [event for event in other.events(job_id, after_seq=1) if isinstance(event, StateEvent)]
+        assert [event.state for event in late] == ["running", "succeeded"]
+        assert ending(one, job_id).state == "succeeded"
 
 
 def test_results_that_are_not_there_say_why(client: Client) -> None:
