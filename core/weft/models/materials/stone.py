@@ -11,15 +11,14 @@ __all__ = ["celadon", "marble", "mossy_stone", "sandstone"]
 
 def _chiselled(c: Canvas, key: int) -> tuple[np.ndarray, np.ndarray]:
     """Relief of broken stone in flat facets (about ±1), and the hair cracks along some of their borders."""
+    bend = c.warp(key, 0.0028, 2.4, 40)
+    large = c.cells(key + 2, 17, warp=bend)
+    small = c.cells(key + 3, 34, warp=bend, border=False)
     relief = np.zeros_like(c.x)
-    crack = np.zeros_like(c.x)
-    where = smooth(0.5, 1.0, c.noise(key + 8, 2.4, 3, 16))
-    for step, across in enumerate((16, 34)):
-        facet = c.cells(key + 3 * step, across, warp=c.warp(key + 1 + 3 * step, 0.05 / across, 2.4, 48))
-        tilt = facet.random[facet.index, :2] - 0.5
-        relief += across * (tilt[..., 0] * facet.dx + tilt[..., 1] * facet.dy) / (1 + step)
-        crack = np.maximum(crack, smooth(0.0022, 0.0008, facet.border) * where)
-    return relief, crack
+    for facet, steepness in ((large, 17), (small, 17)):
+        relief += steepness * ((facet.tone(0) - 0.5) * facet.dx + (facet.tone(1) - 0.5) * facet.dy)
+    where = smooth(0.5, 1.0, c.noise(key + 4, 2.4, 3, 16))
+    return relief, smooth(0.0022, 0.0008, large.border) * where
 
 
 def mossy_stone(c: Canvas) -> np.ndarray:
