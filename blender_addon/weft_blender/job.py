@@ -148,11 +148,12 @@ def release() -> None:
 def pump() -> bool:
     """Take what has arrived and show at most one picture. Returns whether anything changed that the panel tells."""
     before = LINK.status
+    # First what was prepared since the last call: a preview that comes with every call must not always displace it.
+    shown = DESK.job is not None and show_one(DESK.job)
     arrived = LINK.poll()
     for event in arrived:
         if DESK.job is not None and not DESK.job.ended and getattr(event, "job_id", "") == DESK.job.id:
             follow(DESK.job, event)
-    shown = DESK.job is not None and show_one(DESK.job)
     told = any(not isinstance(event, events.PreviewEvent) for event in arrived)
     return shown or told or LINK.status != before
 
@@ -163,6 +164,8 @@ def follow(job: Job, event: Any) -> None:
         case events.ProgressEvent():
             job.phase, job.step, job.total = event.phase, event.step, event.total
         case events.PreviewEvent() if DESK.previews:
+            if event.object in DESK.preparing:
+                DESK.preparing[event.object].cancel()
             DESK.preparing[event.object] = DESK.thread.submit(prepare_preview, event.image)
         case events.WarningEvent():
             job.warnings.append(f"{event.message} ({event.hint})" if event.hint else event.message)

@@ -15,7 +15,13 @@ __all__ = ["CLASSES"]
 
 # Short labels: Blender cuts what does not fit a narrow sidebar.
 ROWS = (("texture_size", "Texture"), ("size", "Views"), ("steps", "Steps"), ("seed", "Seed"), ("cameras", "Cameras"))
-MORE = (("views", "Cameras"), ("pattern_scale", "Scale"), ("decals", "Fine Detail"), ("uv_source", "UV Map"), ("model", "Model"))
+MORE = (
+    ("views", "Cameras"),
+    ("pattern_scale", "Scale"),
+    ("decals", "Fine Detail"),
+    ("uv_source", "UV Map"),
+    ("model", "Model"),
+)
 PHASES = {"sending": "Sending the meshes", "waiting": "Looking for the job", "queued": "Waiting in the queue"}
 
 
@@ -105,19 +111,19 @@ def draw_button(layout: Any, context: Any) -> None:
 
 
 def draw_progress(layout: Any, current: job.Job) -> None:
-    """A bar with the phase and a Cancel button."""
+    """A bar with the phase, and Cancel."""
     text = PHASES.get(current.state, "") if not current.phase else current.phase.replace("_", " ").capitalize()
-    if current.total:
+    if current.total > 1:
         text = f"{text}  {current.step} / {current.total}"
-    row = layout.row(align=True)
-    row.scale_y = 1.6
-    if hasattr(row, "progress"):  # Blender ≥ 4.0
-        row.progress(factor=current.fraction, text=text)
+    column = layout.column()
+    if hasattr(column, "progress"):  # Blender ≥ 4.0
+        bar = column.row()
+        bar.scale_y = 1.2
+        bar.progress(factor=current.fraction, text=text)
     else:
-        bar = row.split(factor=max(current.fraction, 0.001), align=True)
-        bar.alert = True
-        bar.label(text=text)
-    row.operator("weft.cancel", text="", icon="CANCEL")
+        column.label(text=text)
+        column.prop(bpy.context.window_manager, "weft_progress", text="", slider=True)
+    column.operator("weft.cancel", icon="CANCEL")
 
 
 def draw_outcome(layout: Any, context: Any, current: job.Job | None) -> None:

@@ -10,7 +10,9 @@ import bpy
 from weft_wire.jobs import TextureParams
 from weft_wire.parameters import Param, params_of
 
-__all__ = ["PARAMETER_NAMES", "WeftSettings", "parameters_of", "property_of"]
+from .job import DESK
+
+__all__ = ["PARAMETER_NAMES", "PROGRESS", "WeftSettings", "parameters_of", "property_of"]
 
 PARAMETER_NAMES = tuple(field.name for field, _, _ in params_of(TextureParams))
 UV_SOURCES = (
@@ -58,3 +60,12 @@ ANNOTATIONS = {
     ),
 }
 WeftSettings = type("WeftSettings", (bpy.types.PropertyGroup,), {"__doc__": __doc__, "__annotations__": ANNOTATIONS})
+# The bar of Blender < 4.0, whose layouts have no progress(): a slider that only shows.
+PROGRESS = bpy.props.FloatProperty(
+    name="Progress",
+    description="How far the present phase is",
+    subtype="PERCENTAGE",
+    min=0,
+    max=100,
+    get=lambda _: 100 * DESK.job.fraction if DESK.job is not None else 0.0,
+)

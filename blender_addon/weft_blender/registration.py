@@ -18,6 +18,7 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.weft = bpy.props.PointerProperty(type=properties.WeftSettings)
+    bpy.types.WindowManager.weft_progress = properties.PROGRESS
     handlers.register()
     atexit.register(leave)
 
@@ -26,7 +27,7 @@ def unregister() -> None:
     atexit.unregister(leave)
     leave()
     handlers.unregister()
-    del bpy.types.Scene.weft
+    del bpy.types.Scene.weft, bpy.types.WindowManager.weft_progress
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)
 

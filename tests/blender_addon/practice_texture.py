@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from weft.errors import InvalidInput
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
 
@@ -38,7 +37,8 @@ def texture(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[
         for index in range(objects):
             yield Preview(index, gradient(PREVIEW, step / params["steps"]), step, params["steps"])
     textures = {
-        f"texture.{index}": np.uint8(255 * gradient(params["texture_size"], index / 8)) for index in range(objects)
+        f"texture.{index}": (255 * gradient(params["texture_size"], index / 8)).astype(np.uint8)
+        for index in range(objects)
     }
     material = {"name": "practice", "asked": prompt, "exact": False, "note": "no material fits; a photograph would"}
     yield Result(textures, {"material": material, "coverage": 0.98, "labels": labels})

@@ -20,9 +20,9 @@ from typing import Any
 
 sys.path.append(os.environ["WEFT_NUMPY"])
 
-import bpy  # noqa: E402
-import numpy as np  # noqa: E402
-from mathutils import Euler  # noqa: E402
+import bpy
+import numpy as np
+from mathutils import Euler
 
 OUT = Path(os.environ["WEFT_OUT"])
 REPORT: dict[str, Any] = {"blender": bpy.app.version_string, "error": ""}
@@ -49,13 +49,15 @@ def session() -> Iterator[float]:
     began = time.monotonic()
     yield from press_texture(window, area, job)
     REPORT["pressed_with_mouse"] = True
-    yield from until(lambda: "first_preview" in job.DESK.job.seconds, 120, "no preview came")
+    mine = job.DESK.job
+    assert mine is not None
+    yield from until(lambda: "first_preview" in mine.seconds, 120, "no preview came")
     REPORT["first_preview"] = time.monotonic() - began
-    half = lambda: job.DESK.job.ended or (job.DESK.job.phase == "denoising" and job.DESK.job.fraction > 0.5)  # noqa: E731
+    half = lambda: mine.ended or (mine.phase == "denoising" and mine.fraction > 0.5)  # noqa: E731
     yield from until(half, 200, "the job does not proceed")
     picture("forming")
-    yield from until(lambda: job.DESK.job.ended, 200, "the job does not end")
-    REPORT.update(state=job.DESK.job.state, error=str(job.DESK.job.error or ""), seconds=job.DESK.job.seconds)
+    yield from until(lambda: mine.ended, 200, "the job does not end")
+    REPORT.update(state=mine.state, error=str(mine.error or ""), seconds=mine.seconds)
     REPORT["longest_pump_ms"] = 1000 * max(pumps)
     REPORT["pumps_over_1_ms"] = sum(pump > 0.001 for pump in pumps)
     REPORT["median_redraw_ms"] = 1000 * float(np.median(redraws)) if redraws else 0.0
@@ -102,7 +104,9 @@ def until(condition: Any, seconds: float, complaint: str) -> Iterator[float]:
 
 def click(x: float, y: float) -> None:
     """Press the left mouse button at pixel (x, y), counted from the top left of the screen."""
-    subprocess.run(["xdotool", "mousemove", str(int(x)), str(int(y)), "sleep", "0.1", "click", "1"], check=True, timeout=10)
+    subprocess.run(
+        ["xdotool", "mousemove", str(int(x)), str(int(y)), "sleep", "0.1", "click", "1"], check=True, timeout=10
+    )
 
 
 def picture(name: str) -> Path:
@@ -138,7 +142,7 @@ def time_pumps(job: Any) -> list[float]:
 
 
 def time_redraws(area: Any) -> list[float]:
-    """How long Blender draws the viewport each time: on a processor instead of a graphics card, longer than all else."""
+    """How long Blender draws the viewport each time; without a graphics card that is longer than all else."""
     times: list[float] = []
     began = [0.0]
     space = type(area.spaces.active)

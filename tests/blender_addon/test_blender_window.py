@@ -1,0 +1,100 @@
+"""Blender 3.4 in its real window: the tab is drawn, the button pressed with the mouse, the texture arrives.
+
+Leaves the pictures panel.png, forming.png and done.png and report.json in artifacts/window*, and prints how long the
+add-on held Blender's main thread. Drawing itself runs on the processor here, and takes far longer than all we do.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.window
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+PROGRAMS = {"blender": "blender", "xvfb-run": "xvfb", "xdotool": "xdotool", "import": "imagemagick"}
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    absent = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    if absent:
+        pytest.skip(f"the window test needs: apt-get install {' '.join(absent)}")
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, str(ROOT / "scripts" / "build_extension"), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+def run_window(name: str, archive: Path, home: Path, folder: Path, **wishes: str) -> dict[str, Any]:
+    """Play window_session.py in Blender's window; its report."""
+    out = ROOT / "artifacts" / name
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    spec = importlib.util.find_spec("numpy")
+    assert spec is not None
+    assert spec.origin is not None
+    for source in (Path(spec.origin).parent, Path(spec.origin).parents[1] / "numpy.libs"):
+        (folder / source.name).symlink_to(source)
+    places = {f"BLENDER_USER_{part}": str(folder / part.lower()) for part in ("SCRIPTS", "CONFIG", "DATAFILES")}
+    environment = {
+        **{key: value for key, value in os.environ.items() if key != "DISPLAY"},
+        **places,
+        "LIBGL_ALWAYS_SOFTWARE": "1",
+        "WEFT_HOME": str(home),
+        "WEFT_ZIP": str(archive),
+        "WEFT_OUT": str(out),
+        "WEFT_NUMPY": str(folder),
+        **wishes,
+    }
+    screen = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24"]
+    blender = ["blender", "--factory-startup", "--window-geometry", "0", "0", "1400", "900"]
+    command = [*screen, *blender, "-P", str(HERE / "window_session.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=560, env=environment)
+    assert (out / "report.json").exists(), done.stdout + done.stderr
+    report = json.loads((out / "report.json").read_text())
+    assert not report["error"], report["error"]
+    return report
+
+
+def check(report: dict[str, Any]) -> None:
+    assert report["state"] == "applied"
+    assert report["pressed_with_mouse"]
+    assert report["material"] == "Weft Suzanne"
+    assert "Weft Suzanne" not in report["after_undo"], "one undo step takes the texture off"
+    assert report["after_redo"] == ["Weft Suzanne"]
+
+
+@pytest.mark.timeout(900)
+def test_texture_in_the_window(archive: Path, server: Any, tmp_path: Path) -> None:
+    report = run_window(
+        "window", archive, server.home, tmp_path, WEFT_PROMPT="mossy stone", WEFT_STEPS="20", WEFT_SIZE="192"
+    )
+    check(report)
+    print(
+        f"\nwindow, real texture: first preview {report['seconds']['first_preview']:.1f} s, "
+        f"done {report['seconds']['total']:.1f} s, longest main-thread stall {report['longest_pump_ms']:.1f} ms"
+    )
+
+
+@pytest.mark.timeout(900)
+def test_streaming_large_previews(archive: Path, practice: Any, tmp_path: Path) -> None:
+    """Ten previews of 1024² a second, more than any task sends."""
+    report = run_window(
+        "window_stream", archive, practice.home, tmp_path, WEFT_PROMPT="stream", WEFT_STEPS="150", WEFT_SIZE="64"
+    )
+    check(report)
+    print(
+        f"\nwindow, 1024² previews: {report['pumps_over_1_ms']} shown, longest main-thread stall "
+        f"{report['longest_pump_ms']:.1f} ms; one redraw in software takes {report['median_redraw_ms']:.0f} ms"
+    )
