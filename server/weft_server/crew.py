@@ -26,6 +26,7 @@ from weft_server.supervisor import Worker
 __all__ = ["Crew"]
 
 RESTARTS = (0.0, 1.0, 5.0, 30.0)  # seconds before a worker is started again that died before it was ready
+LONGEST = 4000  # characters of a task's message that are passed on
 log = logging.getLogger("weft.server")
 
 
@@ -164,10 +165,13 @@ class Crew:
             self._listener.able(False, self._capabilities)
         elif event == "ready":
             self.ready, self._failures, self._problem = True, 0, None
+            self._capabilities.pop("problem", None)
             self._listener.able(True, self._capabilities)
         elif event == "unable":
             self._problem = WireError(header["code"], header["message"], header["hint"])
             log.error("the worker cannot work: %s", self._problem)
+            self._capabilities = {**self._capabilities, "problem": str(self._problem)}
+            self._listener.able(False, self._capabilities)
         elif event != "beat":
             self._progress(event, header, payload)
 
@@ -179,13 +183,14 @@ class Crew:
         job.heard = time.monotonic()
         name = job.row.state.job_id
         if event == "progress":
-            told = ProgressEvent(name, header["phase"], header["step"], header["total"], header["message"])
+            text = header["message"][:LONGEST]
+            told = ProgressEvent(name, header["phase"][:200], header["step"], header["total"], text)
             self._listener.ephemeral(job.row, "progress", [(told, None)])
         elif event == "preview":
             job.previews += 1
             self._listener.ephemeral(job.row, f"preview {header['object']}", self._chunks(job, header, payload))
         elif event == "warning":
-            self._listener.warned(self._current(job), header["message"], header["hint"])
+            self._listener.warned(self._current(job), header["message"][:LONGEST], header["hint"][:LONGEST])
         elif event == "result":
             self._end(job, lambda: self._commit(job, header))
         elif event == "failed":

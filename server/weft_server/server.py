@@ -98,7 +98,6 @@ class Server:
     def serve(self, until: threading.Event) -> None:
         """Run until the event is set."""
         with self:
-            log.info("Weft %s listens at %s", version(), self.address)
             while not until.wait(0.5):
                 pass
 

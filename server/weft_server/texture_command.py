@@ -143,8 +143,9 @@ def write_results(out: Path, meshes: list[Any], result: JobResult) -> list[Path]
 
 def summarise(result: JobResult, files: list[Path], seconds: float) -> None:
     material = result.info.get("material") or {}
-    if material.get("note"):
-        say(f"material: {material.get('name')}: {material['note']}")
+    if material.get("name"):
+        note = f" ({material['note']})" if material.get("note") else ""
+        say(f"material: {material['name']}{note}")
     if "coverage" in result.info:
         say(f"seen by the views: {100 * float(result.info['coverage']):.1f} % of the texels")
     say(f"wrote {', '.join(map(str, files))} in {seconds:.1f} s")

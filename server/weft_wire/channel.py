@@ -59,7 +59,9 @@ class Channel:
             except zmq.Again:
                 return
             self.heard = time.monotonic()
-            yield decode(frames, sender="server")
+            message, payload = decode(frames, sender="server")
+            if message is not None:
+                yield message, payload
 
     def check(self) -> None:
         """Raise when the handshake failed, the connection broke, or the server has been silent for too long."""

@@ -51,13 +51,16 @@ def encode(message: Any, payload: Any = None) -> list[Any]:
 def decode(frames: Sequence[Any], *, sender: str) -> tuple[Any, Any]:
     """(message, payload or None) from the frames that `sender` ("client" | "server") sent.
 
-    A client's unknown fields are refused with a hint; a server's are ignored, so that newer servers may say more.
+    What is unknown of a client's is refused with a hint; of a server's, fields are ignored and verbs give (None, None),
+    so that newer servers may say more.
     """
     buffers = [getattr(frame, "buffer", frame) for frame in frames]
     if len(buffers) not in (2, 3):
         raise WireError("malformed", f"a message has 2 or 3 frames, not {len(buffers)}")
     header = _header(buffers)
     cls = MESSAGES.get(header.pop("verb"))
+    if cls is None and sender == "server":
+        return None, None
     kind = KINDS.get(cls) if cls else None
     if cls is None or kind is None or kind.sender != sender:
         raise WireError("malformed", "the verb is unknown", f"verbs: {', '.join(MESSAGES)}")

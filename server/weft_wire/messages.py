@@ -341,7 +341,7 @@ class Error:
 
     @classmethod
     def of(cls, error: WireError, number: int) -> Error:
-        return cls(error.code, error.message, error.hint, number, error.retry_after)
+        return cls(error.code[:80], error.message[:4000], error.hint[:4000], number, error.retry_after)
 
     def raised(self) -> WireError:
         return WireError(self.code, self.message, self.hint, self.retry_after)
