@@ -26,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         complain(RuntimeError("stopped"))
         return 130
+    except OSError as error:
+        complain(RuntimeError(f"{error.strerror or error}: {error.filename or 'no file'}"))
+        return 1
     except Exception as error:
         if not all(hasattr(error, name) for name in ("code", "message", "hint")):
             raise

@@ -116,10 +116,10 @@ class Desk:
         try:
             self._verbs[type(call.message)](call)
         except Exception as problem:
-            self._front.send(call.link, Error.of(as_error(problem), call.message.request))
+            self._front.answer(call, Error.of(as_error(problem), call.message.request))
 
     def _answer(self, call: Call, row: JobRow) -> None:
-        self._front.send(call.link, Job(row.state, call.message.request))
+        self._front.answer(call, Job(row.state, call.message.request))
 
     def _submit(self, call: Call) -> None:
         submit: Submit = call.message
@@ -157,6 +157,7 @@ class Desk:
         if row.state.state == "queued":
             row = self._store.end(row.number, "cancelled")
             self.changed(row)
+            self._tell_positions()
         elif not row.finished:
             self._crew.cancel(row.number)
         self._answer(call, row)
@@ -167,7 +168,7 @@ class Desk:
             raise self._why_no_result(row)
         results = self._store.results(row.number)
         manifest = {"job_id": row.state.job_id, **results, "request": call.message.request}
-        self._front.send(call.link, from_mapping(Manifest, manifest))
+        self._front.answer(call, from_mapping(Manifest, manifest))
 
     def _why_no_result(self, row: JobRow) -> WireError:
         state = row.state.state
@@ -186,7 +187,7 @@ class Desk:
 
     def _list(self, call: Call) -> None:
         jobs = self._store.list(call.owner, call.message.after, PAGE + 1)
-        self._front.send(call.link, Jobs(tuple(jobs[:PAGE]), len(jobs) > PAGE, call.message.request))
+        self._front.answer(call, Jobs(tuple(jobs[:PAGE]), len(jobs) > PAGE, call.message.request))
 
     # What the crew tells of the job at hand.
 

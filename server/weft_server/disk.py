@@ -60,14 +60,12 @@ class Disk:
                 as_error(error)
 
     def _meet(self, call: Call) -> None:
-        message = call.message
-        settles = isinstance(message, BlobPut | Fetch)
         try:
             answer, payload = self._answer(call)
         except Exception as problem:
-            answer, payload = Error.of(as_error(problem), message.request), None
+            answer, payload = Error.of(as_error(problem), call.message.request), None
         if answer is not None:
-            self._front.send(call.link, answer, payload, settles=settles)
+            self._front.answer(call, answer, payload)
 
     def _answer(self, call: Call) -> tuple[Any, Any]:
         message, owner = call.message, call.owner

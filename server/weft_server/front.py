@@ -1,4 +1,5 @@
-"""The front end: one thread that owns the ROUTER, moves frames, and never computes, waits or touches the disk."""
+"""The front end: one thread that owns the ROUTER and moves frames. It never computes and never waits; of the disk it
+touches nothing but the small files of authorised keys."""
 
 from __future__ import annotations
 
@@ -40,6 +41,8 @@ from weft_server.options import ServerOptions
 __all__ = ["Call", "Front"]
 
 BATCH = 32  # messages taken in before anything is sent again
+CHUNKS = (BlobPut, Fetch)  # what the credit counts
+MOST_REQUESTS = 1024  # of one connection, that have no answer yet
 log = logging.getLogger("weft.server")
 
 
@@ -92,6 +95,8 @@ class Front:
             router.bind(f"tcp://{options.bind}:{options.port or '*'}")
         except zmq.ZMQError as error:
             self._context.destroy(0)
+            self._wake_in.close()
+            self._wake_out.close()
             message = f"port {options.port} of {options.bind} cannot be opened: {error.strerror}"
             raise WireError("bad_address", message, "another server may run; choose one with --port, or 0") from error
         return router
@@ -106,10 +111,15 @@ class Front:
         self._wake_in.close()
         self._wake_out.close()
 
-    def send(self, link: bytes, message: Any, payload: Any = None, *, settles: bool = False) -> None:
-        """Any thread: answer or durable event. `settles`: it answers a chunk, so the client may send another."""
+    def send(self, link: bytes, message: Any, payload: Any = None) -> None:
+        """Any thread: a durable event."""
         frames = encode(message, payload)
-        self._post(lambda: self._put(link, frames, settles))
+        self._post(lambda: self._put(link, frames))
+
+    def answer(self, call: Call, message: Any, payload: Any = None) -> None:
+        """Any thread: the answer to a request, of which every request gets one."""
+        frames = encode(message, payload)
+        self._post(lambda: self._put(call.link, frames, call.message))
 
     def send_latest(self, link: bytes, slot: Hashable, messages: list[tuple[Any, Any]]) -> None:
         """Any thread: an ephemeral event of one or more parts, which replaces an unsent one of the same slot."""
@@ -172,6 +182,9 @@ class Front:
             raise WireError("unauthorized", "this client's key is no longer authorised", "ask the server's owner")
         message, payload = decode(frames, sender="client")
         link = self._links.get(routing_id)
+        if link is not None and link.owner != user:  # the id of a connection that ended, taken by another client
+            self._drop(routing_id)
+            link = None
         if isinstance(message, Hello):
             self._greet(routing_id, user, message)
         elif link is None:
@@ -190,25 +203,25 @@ class Front:
         link.put(encode(replace(self._welcome, request=hello.request)))
 
     def _dispatch(self, link: ClientLink, message: Any, payload: Any) -> None:
-        call = Call(link.routing_id, link.owner, message, payload)
         if isinstance(message, Ping):
             link.put(encode(Pong(message.request)))
-        elif isinstance(message, BlobPut | Fetch):
-            if link.in_flight >= 2 * self._welcome.limits.credit:
-                most = self._welcome.limits.credit
-                raise WireError("credit_exceeded", f"more than {most} chunks are in flight", "wait for their answers")
-            link.in_flight += 1
-            self.to_disk(call)
-        elif isinstance(message, BlobHave | Submit):
-            self.to_disk(call)
-        else:
-            self.to_desk(call)
+            return
+        credit = self._welcome.limits.credit
+        if isinstance(message, CHUNKS) and link.chunks >= 2 * credit:
+            raise WireError("credit_exceeded", f"more than {credit} chunks are in flight", "wait for their answers")
+        if link.requests >= MOST_REQUESTS:
+            raise WireError("busy", f"{MOST_REQUESTS} requests wait for their answers", "wait for some", 0.1)
+        link.requests += 1
+        link.chunks += isinstance(message, CHUNKS)
+        to = self.to_disk if isinstance(message, (*CHUNKS, BlobHave, Submit)) else self.to_desk
+        to(Call(link.routing_id, link.owner, message, payload))
 
-    def _put(self, routing_id: bytes, frames: list[Any], settles: bool) -> None:
+    def _put(self, routing_id: bytes, frames: list[Any], answered: Any = None) -> None:
         link = self._links.get(routing_id)
         if link is None:
             return
-        link.in_flight -= settles
+        link.requests -= answered is not None
+        link.chunks -= isinstance(answered, CHUNKS)
         link.put(frames)
         if link.overflowing:
             log.warning("cut off a client that does not read")

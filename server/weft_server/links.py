@@ -21,7 +21,8 @@ class ClientLink:
         self.routing_id = routing_id
         self.owner = owner
         self.heard = time.monotonic()
-        self.in_flight = 0  # chunks taken or asked for, not answered yet
+        self.requests = 0  # that have no answer yet
+        self.chunks = 0  # of these, the ones that the credit counts
         self._waiting: deque[Frames] = deque()
         self._bytes = 0
         self._latest: dict[Hashable, list[Frames]] = {}

@@ -45,7 +45,7 @@ class Server:
         _check_reach(options, keys)
         self._keys = key_pair("server", keys)
         self._gate = Gate(keys)
-        store = JobStore(options.home / "jobs.db")
+        store = self._store = JobStore(options.home / "jobs.db")
         self.epoch = store.epoch
         try:
             shutil.rmtree(options.home / "scratch", ignore_errors=True)
@@ -75,6 +75,7 @@ class Server:
             prove_lock(Endpoint(self.address, self._keys.public), stranger)
         except BaseException:
             self._front.stop()
+            self._store.close()
             raise
         self._disk.start()
         self._desk.start()

@@ -78,6 +78,8 @@ class Bar:
 
     def show(self, phase: str, step: int, total: int, message: str) -> None:
         if phase != self._phase:
+            if self._task is not None:
+                self._progress.update(self._task, completed=1, total=1)  # its clock stops
             self._phase = phase
             self._task = self._progress.add_task(phase, total=total, message=message)
         self._progress.update(self._task, completed=step, total=total, message=message)

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from weft_wire.arrays import dtype_name, raw_bytes
+from weft_wire.codec import pack
 
 from weft_server.incidents import as_error
 from weft_server.pipe import Pipe, PipeClosed
@@ -29,6 +30,7 @@ from weft_server.pipe import Pipe, PipeClosed
 __all__ = ["main"]
 
 BEAT = 2.0  # seconds
+LARGEST_INFO = 1 << 14  # bytes; it shares a header with the list of arrays
 log = logging.getLogger("weft.worker")
 
 
@@ -99,8 +101,10 @@ def perform(station: Station, job: dict[str, Any], runners: dict[str, Callable[.
     try:
         arrays = {ref["name"]: load(ref) for ref in job["arrays"]}
         result = run(station, job, runners[job["task"]](job["params"], arrays, job["labels"]))
-        files = save(result.arrays, Path(job["folder"]))
-        station.tell(job, "result", arrays=files, info=plain(result.info))
+        info = plain(result.info)
+        if len(pack(info)) > LARGEST_INFO:
+            raise RuntimeError(f"the info of {job['task']} has more than {LARGEST_INFO} bytes")
+        station.tell(job, "result", arrays=save(result.arrays, Path(job["folder"])), info=info)
     except Cancelled:
         station.tell(job, "stopped")
     except PipeClosed:

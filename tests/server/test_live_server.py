@@ -107,7 +107,7 @@ def test_the_server_checks_what_a_careless_client_did_not(server: Server, client
 class Raw:
     """A client that sends whatever it likes."""
 
-    def __init__(self, server: Server, name: str = "raw", greet: bool = True) -> None:
+    def __init__(self, server: Server, name: str = "raw", greet: bool = True, routing_id: bytes = b"") -> None:
         home = server.options.home
         connect(home, name).close()  # authorises the key
         pairing = read_pairing(home)
@@ -115,6 +115,10 @@ class Raw:
         self.context: zmq.Context[Any] = zmq.Context()
         keys = key_pair("client", home / "clients" / name / "keys")
         self.channel = Channel(self.context, Endpoint(pairing.address, pairing.server_key), keys)
+        if routing_id:
+            self.channel.socket.disconnect(pairing.address)
+            self.channel.socket.routing_id = routing_id
+            self.channel.socket.connect(pairing.address)
         if greet:
             self.welcome = self.ask(Hello(1, 1))
 
@@ -217,6 +221,18 @@ def test_two_clients_see_nothing_of_each_other(server: Server, client: Client) -
     assert raw.ask(BlobHave(result_hash, 4000, 1)).offset == 0
     raw.close()
     assert client.fetch(job_id).arrays["doubled.0"].tobytes() == (2 * NUMBERS).tobytes()
+
+
+def test_a_routing_id_is_not_an_identity(server: Server, client: Client) -> None:
+    """Who takes the routing id of a connection that ended finds nothing behind it."""
+    client.submit("practice", {}, ONE)
+    alice = Raw(server, "alice", routing_id=b"chosen")
+    assert isinstance(alice.ask(List(request=1)), Jobs)
+    alice.close()
+    time.sleep(0.2)
+    bob = Raw(server, "bob", greet=False, routing_id=b"chosen")
+    assert bob.ask(List(request=2)).code == "hello_first"
+    bob.close()
 
 
 def test_clients_take_turns(server: Server, client: Client) -> None:
