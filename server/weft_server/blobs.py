@@ -9,6 +9,7 @@ import shutil
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,14 +20,36 @@ from weft_wire.messages import CHUNK
 __all__ = ["Blobs", "sync_folder"]
 
 BLOCK = 1 << 20  # bytes read at once: whole elements of every type, and they stay in the cache
+SYNC_EVERY = 16 << 20  # bytes
 MOST_OPEN = 128  # arrays arriving at the same time; beyond, the stalest is closed and resumed from its file
 
 
 @dataclass(slots=True)
 class Arriving:
+    """An array whose bytes are still coming. They are synced from time to time by another thread, so that the disk
+    writes while the network brings more, and the last sync finds little to do."""
+
     file: BinaryIO
     offset: int
     digest: Any
+    unsynced: int = 0
+    syncing: Future[None] | None = None
+
+    def append(self, data: Any, syncer: Executor) -> None:
+        _write_all(self.file, data)
+        self.digest.update(data)
+        self.offset += len(data)
+        self.unsynced += len(data)
+        if self.unsynced >= SYNC_EVERY and (self.syncing is None or self.syncing.done()):
+            self.unsynced = 0
+            self.syncing = syncer.submit(os.fsync, self.file.fileno())
+
+    def close(self, *, durable: bool = False) -> None:
+        if self.syncing is not None:
+            self.syncing.exception()
+        if durable:
+            os.fsync(self.file.fileno())
+        self.file.close()
 
 
 class Blobs:
@@ -37,6 +60,7 @@ class Blobs:
         self._min_free = min_free_bytes
         self._largest = largest
         self._arriving: OrderedDict[Path, Arriving] = OrderedDict()
+        self._syncer = ThreadPoolExecutor(1, "weft-sync")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def path(self, owner: str, sha256: str) -> Path:
@@ -68,12 +92,10 @@ class Blobs:
             raise WireError("blob_mismatch", f"a chunk at {offset} came; {arriving.offset} is next", "send it again")
         fresh = data[arriving.offset - offset :]
         try:
-            _write_all(arriving.file, fresh)
+            arriving.append(fresh, self._syncer)
         except OSError as error:
             self._discard(path)
             raise disk_full() from error
-        arriving.digest.update(fresh)
-        arriving.offset += len(fresh)
         return arriving.offset, arriving.offset == nbytes and self._complete(path, sha256)
 
     def read(self, owner: str, sha256: str, offset: int) -> tuple[bytes, int]:
@@ -119,7 +141,8 @@ class Blobs:
 
     def close(self) -> None:
         while self._arriving:
-            self._arriving.popitem()[1].file.close()
+            self._arriving.popitem()[1].close()
+        self._syncer.shutdown()
 
     def _open(self, path: Path) -> Arriving:
         """The array that is arriving there; after a restart, from the bytes that its file has."""
@@ -136,7 +159,7 @@ class Blobs:
             offset += count
         self._arriving[path] = Arriving(file, offset, digest)
         if len(self._arriving) > MOST_OPEN:
-            self._arriving.popitem(last=False)[1].file.close()
+            self._arriving.popitem(last=False)[1].close()
         return self._arriving[path]
 
     def _complete(self, path: Path, sha256: str) -> bool:
@@ -144,15 +167,14 @@ class Blobs:
         if arriving.digest.hexdigest() != sha256:
             self._discard(path)
             raise WireError("blob_mismatch", f"the bytes received are not those of {sha256[:12]}…", "send them again")
-        os.fsync(arriving.file.fileno())
-        self._arriving.pop(path).file.close()
+        self._arriving.pop(path).close(durable=True)
         path.with_suffix(".part").replace(path)
         sync_folder(path.parent)
         return True
 
     def _discard(self, path: Path) -> None:
         if arriving := self._arriving.pop(path, None):
-            arriving.file.close()
+            arriving.close()
             path.with_suffix(".part").unlink(missing_ok=True)
 
 
