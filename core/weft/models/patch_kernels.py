@@ -203,9 +203,9 @@ def emit(exemplar, offsets, weights, active, window, step, grain, first, last, b
                         continue
                     here = window[dy] * window[dx]
                     for k in range(matches):
-                        weight = weights[n, i, j, k] * here
-                        if weight < np.float32(1e-4):
+                        if weights[n, i, j, k] < np.float32(1e-4):
                             continue
+                        weight = weights[n, i, j, k] * here
                         row, column = offsets[n, i, j, k, 0] + dy * grain, offsets[n, i, j, k, 1] + dx * grain
                         total += weight
                         for c in range(channels):
