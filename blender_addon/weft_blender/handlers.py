@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 import bpy
+
 from weft_wire.errors import WireError
 
 from . import apply, job
@@ -26,9 +27,8 @@ _unsaved: dict[str, dict[str, Any]] = {}  # path of a file → record of the job
 
 def connect() -> None:
     """Open the link as the preferences say; errors stay on the link, where the panel shows them."""
-    choice = preferences()
     try:
-        LINK.open(choice.address, choice.key_dir)
+        LINK.open(preferences().address, preferences().key_dir)
     except WireError as error:
         LINK.close()
         LINK.error = error
@@ -38,8 +38,10 @@ def tick() -> float:
     """Blender's timer: pump, redraw the panel when something changed, say when to come again."""
     if job.pump():
         redraw()
-    active = job.DESK.job is not None and not job.DESK.job.ended
-    return BUSY if active else IDLE
+    if job.DESK.job is not None and not job.DESK.job.ended:
+        return BUSY
+    connect()  # the preferences may have changed
+    return IDLE
 
 
 def redraw() -> None:

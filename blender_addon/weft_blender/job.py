@@ -18,6 +18,7 @@ from typing import Any
 
 import bpy
 import numpy as np
+
 from weft_wire import events
 from weft_wire.errors import WireError
 from weft_wire.jobs import TEXTURE, TextureParams
@@ -98,8 +99,8 @@ def start(
     """
     if DESK.job is not None and not DESK.job.ended:
         raise SceneError("busy", "a texture is already being made", "wait for it, or cancel it")
-    if LINK.session is None:
-        raise SceneError("server_absent", "there is no connection to a server", "press Start Local Server")
+    if LINK.session is None or not LINK.connected:
+        raise LINK.error or SceneError("server_absent", "no server answers yet", "wait a moment, or start one")
     validate(params)
     began = time.monotonic()
     arrays: dict[str, np.ndarray] = {}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+
 from weft_wire.address import is_loopback, normalise
 from weft_wire.errors import WireError
 from weft_wire.events import ConnectionEvent
@@ -30,6 +31,11 @@ class Link:
     @property
     def connected(self) -> bool:
         return self.welcome is not None
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the server that the user wants is another machine's."""
+        return bool(self.wish[0]) and not is_loopback(host_of(self.wish[0]))
 
     def open(self, address: str = "", key_dir: str = "") -> Session:
         """The session to `address` (empty: the paired local server), opened unless it is already.
@@ -65,9 +71,13 @@ class Link:
         return others
 
 
+def host_of(address: str) -> str:
+    return normalise(address)[0].removeprefix("tcp://").rpartition(":")[0]
+
+
 def refuse_offline(address: str) -> None:
     """Raise SceneError for a server elsewhere while the user keeps Blender offline (the setting exists from 4.2 on)."""
-    host = normalise(address)[0].removeprefix("tcp://").rpartition(":")[0]
+    host = host_of(address)
     if getattr(bpy.app, "online_access", True) or is_loopback(host):
         return
     raise SceneError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import bpy
+
 from weft_wire.errors import WireError
 
 from . import handlers, job, server_process
@@ -69,7 +70,7 @@ class WEFT_OT_start_server(WeftOperator):
     bl_label = "Start Local Server"
 
     def act(self, context: bpy.types.Context) -> None:
-        server_process.start(preferences().server_command)
+        server_process.start(preferences())
         handlers.connect()
 
 

@@ -85,7 +85,7 @@ def draw_server(layout: Any) -> None:
     if LINK.connected:
         capabilities = LINK.welcome.capabilities
         device = str(capabilities.get("device", "")) or "server"
-        row.label(text=f"Connected: {device}" if LINK.welcome.ready else "Connected, warming up", icon="CHECKMARK")
+        row.label(text=f"Connected, {device}" if LINK.welcome.ready else "Connected, warming up", icon="CHECKMARK")
         if server_process.running():
             row.operator("weft.stop_server", text="", icon="X")
         return
@@ -94,7 +94,8 @@ def draw_server(layout: Any) -> None:
         row.operator("weft.stop_server", text="", icon="X")
         return
     row.label(text="No server", icon="UNLINKED")
-    row.operator("weft.start_server", icon="PLAY")
+    if not LINK.elsewhere:
+        row.operator("weft.start_server", text="Start", icon="PLAY")
     if trouble:
         draw_text(layout, trouble, icon="ERROR")
     elif LINK.error is not None and LINK.error.code != "server_absent":

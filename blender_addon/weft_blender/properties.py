@@ -7,6 +7,7 @@ import typing
 from typing import Any
 
 import bpy
+
 from weft_wire.jobs import TextureParams
 from weft_wire.parameters import Param, params_of
 

@@ -10,7 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from weft_wire.address import normalise
+
 from .errors import SceneError
+from .preferences import Choice
 
 __all__ = ["find_command", "poll", "running", "start", "stop"]
 
@@ -36,21 +39,31 @@ def find_command(wish: str) -> str:
     return found
 
 
-def start(wish: str) -> None:
+def arguments(choice: Choice) -> list[str]:
+    """What follows `weft serve`, so that the link, opened with the same preferences, finds this server."""
+    home = ["--home", str(Path(choice.key_dir).parent)] if choice.key_dir else []
+    # Without an address the link reads from the pairing file where the server listens: any free port will do.
+    port = normalise(choice.address)[0].rpartition(":")[2] if choice.address else "0"
+    # It ends when its input ends, which is when Blender is gone, however that came about.
+    return ["serve", "--port", port, "--stop-with-stdin", *home]
+
+
+def start(choice: Choice) -> None:
     """Start a server unless ours runs already; returns at once. Raises SceneError when that cannot work."""
     global _child, _started
     if running():
         return
-    command = find_command(wish)
+    stop()
+    command = [find_command(choice.server_command), *arguments(choice)]
     # Blender's own Python settings would mislead the server's interpreter.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     with _log.open("wb") as log:
         try:
             _child = subprocess.Popen(
-                [command, "serve"], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment
+                command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment
             )
         except OSError as error:
-            raise SceneError("no_server_command", f"{command} cannot be started: {error.strerror}", HINT) from error
+            raise SceneError("no_server_command", f"{command[0]} cannot be started: {error.strerror}", HINT) from error
     _started = time.monotonic()
 
 
@@ -83,6 +96,8 @@ def stop() -> None:
     global _child
     if _child is None:
         return
+    if _child.stdin is not None:
+        _child.stdin.close()
     if _child.poll() is None:
         _child.terminate()
         try:

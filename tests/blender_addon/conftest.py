@@ -57,6 +57,11 @@ def server_python() -> str:
 
 
 @pytest.fixture(scope="session")
+def torch_python() -> str:
+    return server_python()
+
+
+@pytest.fixture(scope="session")
 def addon() -> Iterator[ModuleType]:
     """The registered add-on."""
     pytest.importorskip("bpy", reason="the bpy module is not installed: pip install -e '.[blender]'")

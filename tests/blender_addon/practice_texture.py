@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from weft.errors import InvalidInput
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
 

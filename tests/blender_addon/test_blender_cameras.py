@@ -21,6 +21,7 @@ def test_projection_equals_blenders(
 ) -> None:
     from bpy_extras.object_utils import world_to_camera_view
     from mathutils import Vector
+
     from weft_blender.cameras import export_cameras
 
     scene = bpy.context.scene

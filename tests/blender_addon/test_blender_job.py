@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 from weft_wire.errors import WireError
 from weft_wire.jobs import TextureParams
 

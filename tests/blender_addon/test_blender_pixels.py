@@ -28,14 +28,15 @@ def test_round_trip_through_a_blender_image(bpy: Any, addon: ModuleType) -> None
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (33, 20), (64, 64)])
-def test_png_is_what_others_read(addon: ModuleType, tmp_path: Path, shape: tuple[int, int]) -> None:
-    from PIL import Image
-    from weft_blender.pixels import encode_png
+def test_png_is_what_blender_reads(bpy: Any, addon: ModuleType, tmp_path: Path, shape: tuple[int, int]) -> None:
+    from weft_blender.pixels import encode_png, to_wire
 
     picture = noise(*shape)
     (tmp_path / "a.png").write_bytes(encode_png(picture))
-    with Image.open(tmp_path / "a.png") as read:
-        np.testing.assert_array_equal(np.asarray(read), picture)
+    image = bpy.data.images.load(str(tmp_path / "a.png"))
+    read = np.empty(shape[0] * shape[1] * 4, np.float32)
+    image.pixels.foreach_get(read)
+    np.testing.assert_array_equal(to_wire(read, shape[1], shape[0], linear=False), picture)
 
 
 def test_shrinking_keeps_the_mean(addon: ModuleType) -> None:
