@@ -102,7 +102,7 @@ def test_result_does_not_depend_on_the_number_of_threads_but_on_the_seed(problem
     available = numba.get_num_threads()
     numba.set_num_threads(1)
     single = match_once(queries, features, old)
-    numba.set_num_threads(min(2, numba.config.NUMBA_NUM_THREADS))  # pyright: ignore[reportAttributeAccessIssue]
+    numba.set_num_threads(min(2, available))
     both = match_once(queries, features, old)
     numba.set_num_threads(available)
     assert all(a.tobytes() == b.tobytes() for a, b in zip(single, both, strict=True))
