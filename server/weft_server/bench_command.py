@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from weft_wire.client import Client
-from weft_wire.keys import read_pairing
 
 from weft_server.bench_task import ECHO
 from weft_server.options import ServerOptions
 from weft_server.server import Server
 from weft_server.terminal import say
+from weft_wire.client import Client
+from weft_wire.keys import read_pairing
 
 __all__ = ["add_parser", "measure"]
 

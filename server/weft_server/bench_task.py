@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from weft.tasks.events import Event, Result
 from weft_wire.arrays import ArraySpec
 from weft_wire.jobs import Task

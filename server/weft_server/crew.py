@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from weft_wire.arrays import ArrayRef
-from weft_wire.errors import WireError
-from weft_wire.messages import CHUNK, PreviewChunk, ProgressEvent, Submit
-from weft_wire.parameters import from_mapping, schema, to_mapping
-
 from weft_server.blobs import Blobs
 from weft_server.incidents import as_error
 from weft_server.options import ServerOptions
 from weft_server.store import JobRow, JobStore
 from weft_server.supervisor import Worker
+from weft_wire.arrays import ArrayRef
+from weft_wire.errors import WireError
+from weft_wire.messages import CHUNK, PreviewChunk, ProgressEvent, Submit
+from weft_wire.parameters import from_mapping, schema, to_mapping
 
 __all__ = ["Crew"]
 

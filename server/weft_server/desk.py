@@ -9,6 +9,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from weft_server.crew import Crew
+from weft_server.front import Call, Front
+from weft_server.incidents import as_error
+from weft_server.store import JobRow, JobStore, digest_of
+from weft_server.turns import Turns
+from weft_server.watchers import Watchers
 from weft_wire.errors import WireError
 from weft_wire.messages import (
     Cancel,
@@ -25,13 +31,6 @@ from weft_wire.messages import (
     Subscribe,
 )
 from weft_wire.parameters import from_mapping
-
-from weft_server.crew import Crew
-from weft_server.front import Call, Front
-from weft_server.incidents import as_error
-from weft_server.store import JobRow, JobStore, digest_of
-from weft_server.turns import Turns
-from weft_server.watchers import Watchers
 
 __all__ = ["Desk"]
 

@@ -9,15 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from weft_server.blobs import Blobs
+from weft_server.front import Call, Front
+from weft_server.incidents import as_error
 from weft_wire.arrays import check_block
 from weft_wire.errors import WireError
 from weft_wire.jobs import Task, check_inputs, group_of, task_named
 from weft_wire.messages import Ack, BlobHave, BlobPut, Chunk, Error, Fetch, Limits, Submit
 from weft_wire.parameters import from_mapping, to_mapping
-
-from weft_server.blobs import Blobs
-from weft_server.front import Call, Front
-from weft_server.incidents import as_error
 
 __all__ = ["Disk"]
 

@@ -15,12 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from weft_server.models_command import NETWORKS
+from weft_server.terminal import say
 from weft_wire.client import Client
 from weft_wire.errors import WireError
 from weft_wire.keys import home
-
-from weft_server.models_command import NETWORKS
-from weft_server.terminal import say
 
 __all__ = ["Finding", "add_parser", "examine"]
 

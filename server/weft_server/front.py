@@ -14,13 +14,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import zmq
-from weft_wire.address import is_loopback
+
+from weft_server.gate import Gate
+from weft_server.links import ClientLink
+from weft_server.options import ServerOptions
+from weft_server.router import open_router
 from weft_wire.codec import decode, encode, request_of, version_error
 from weft_wire.errors import WireError
 from weft_wire.keys import KeyPair
 from weft_wire.messages import (
-    CHUNK,
-    HEARTBEAT,
     PROTOCOL,
     SILENCE,
     BlobHave,
@@ -33,10 +35,6 @@ from weft_wire.messages import (
     Submit,
     Welcome,
 )
-
-from weft_server.gate import DOMAIN, Gate
-from weft_server.links import ClientLink
-from weft_server.options import ServerOptions
 
 __all__ = ["Call", "Front"]
 
@@ -71,35 +69,18 @@ class Front:
         self._context: zmq.Context[Any] = zmq.Context()
         self._zap: zmq.Socket[bytes] = self._context.socket(zmq.REP)
         self._zap.bind("inproc://zeromq.zap.01")  # before the ROUTER, which would admit anybody without it
-        self._router = self._bind(options, keys)
+        try:
+            self._router = open_router(self._context, options, keys)
+        except BaseException:
+            self._context.destroy(0)
+            self._wake_in.close()
+            self._wake_out.close()
+            raise
         self.address = self._router.get_string(zmq.LAST_ENDPOINT)
         self._thread = threading.Thread(target=self._run, name="weft-front", daemon=True)
         self.to_disk: Callable[[Call], None] = _nowhere
         self.to_desk: Callable[[Call], None] = _nowhere
         self.gone: Callable[[bytes], None] = lambda _: None
-
-    def _bind(self, options: ServerOptions, keys: KeyPair) -> zmq.Socket[bytes]:
-        router: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
-        router.curve_server = True
-        router.curve_secretkey, router.curve_publickey = keys.secret, keys.public
-        router.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
-        router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
-        router.router_mandatory = 1  # with DONTWAIT: a stalled peer is an error, not a silent loss or a frozen thread
-        router.sndhwm, router.rcvhwm = 8, 64
-        router.linger = 0
-        router.maxmsgsize = CHUNK + 4096
-        router.heartbeat_ivl, router.heartbeat_timeout = int(HEARTBEAT * 1000), int(SILENCE * 1000)
-        router.handshake_ivl = 10_000
-        router.ipv6 = not is_loopback(options.bind)
-        try:
-            router.bind(f"tcp://{options.bind}:{options.port or '*'}")
-        except zmq.ZMQError as error:
-            self._context.destroy(0)
-            self._wake_in.close()
-            self._wake_out.close()
-            message = f"port {options.port} of {options.bind} cannot be opened: {error.strerror}"
-            raise WireError("bad_address", message, "another server may run; choose one with --port, or 0") from error
-        return router
 
     def start(self) -> None:
         self._thread.start()

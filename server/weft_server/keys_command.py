@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from weft_wire.keys import authorize, authorized_keys, home, key_pair, public_hex, revoke
-
 from weft_server.terminal import say
+from weft_wire.keys import authorize, authorized_keys, home, key_pair, public_hex, revoke
 
 __all__ = ["add_parser"]
 

@@ -11,13 +11,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from weft_wire.address import DEFAULT_PORT
-from weft_wire.errors import WireError
-from weft_wire.keys import home
-
 from weft_server.options import ServerOptions
 from weft_server.server import Server, version
 from weft_server.terminal import say
+from weft_wire.address import DEFAULT_PORT
+from weft_wire.errors import WireError
+from weft_wire.keys import home
 
 __all__ = ["add_parser"]
 

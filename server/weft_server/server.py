@@ -11,11 +11,6 @@ import time
 from pathlib import Path
 
 import zmq
-from weft_wire.address import Endpoint, is_loopback
-from weft_wire.channel import Channel
-from weft_wire.errors import WireError
-from weft_wire.keys import KeyPair, Pairing, authorized_keys, key_pair, public_hex, write_pairing
-from weft_wire.messages import PROTOCOL, Welcome
 
 from weft_server.blobs import Blobs
 from weft_server.crew import Crew
@@ -25,6 +20,11 @@ from weft_server.front import Front
 from weft_server.gate import Gate
 from weft_server.options import ServerOptions
 from weft_server.store import JobStore
+from weft_wire.address import Endpoint, is_loopback
+from weft_wire.channel import Channel
+from weft_wire.errors import WireError
+from weft_wire.keys import KeyPair, Pairing, authorized_keys, key_pair, public_hex, write_pairing
+from weft_wire.messages import PROTOCOL, Welcome
 
 __all__ = ["Server", "version"]
 

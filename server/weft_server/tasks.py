@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+
 from weft.geometry.camera import Camera
 from weft.geometry.mesh import Mesh
 from weft.io.images import from_bytes, to_bytes

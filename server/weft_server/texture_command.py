@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from weft_wire.client import Client
-from weft_wire.errors import WireError
-from weft_wire.events import JobResult, PreviewEvent, ProgressEvent, StateEvent, WarningEvent
-from weft_wire.jobs import TextureParams
 
 from weft_server.arguments import add_options, options_of
 from weft_server.local import local_server
 from weft_server.terminal import Display, display, say
+from weft_wire.client import Client
+from weft_wire.errors import WireError
+from weft_wire.events import JobResult, PreviewEvent, ProgressEvent, StateEvent, WarningEvent
+from weft_wire.jobs import TextureParams
 
 __all__ = ["add_parser", "run"]
 

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from weft_wire.arrays import dtype_name, raw_bytes
-from weft_wire.codec import pack
 
 from weft_server.incidents import as_error
 from weft_server.pipe import Pipe, PipeClosed
+from weft_wire.arrays import dtype_name, raw_bytes
+from weft_wire.codec import pack
 
 __all__ = ["main"]
 

@@ -1,26 +1,22 @@
-"""What is under way between a client and its server: requests, uploads, downloads, subscriptions. One thread only.
+"""What is under way between a client and its server: uploads, downloads, subscriptions. One thread only.
 
-Nothing in here waits. After a lost connection `receive` of the next WELCOME starts everything again where it stood.
+Nothing in here waits. After a lost connection the next WELCOME starts everything again where it stood.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from weft_wire.channel import Link
 from weft_wire.errors import WireError
 from weft_wire.events import EventQueue, FailedRequest, JobResult, PreviewAssembly, ResultEvent
 from weft_wire.messages import (
-    Ack,
     BlobHave,
     BlobPut,
     Cancel,
-    Chunk,
     Error,
     Fetch,
     Manifest,
@@ -32,52 +28,43 @@ from weft_wire.messages import (
     WarningEvent,
     Welcome,
 )
+from weft_wire.requests import Answer, Requests
 from weft_wire.transfer import Download, Submission, Upload
 
 __all__ = ["Exchange"]
 
-BULK = (BlobHave, BlobPut, Fetch)
 REPAIRS = 3  # how often arrays that the server has lost are uploaded again
-
-Answer = Callable[[Any, Any], None]  # (message or WireError, payload)
-
-
-@dataclass(slots=True)
-class Asked:
-    """A request that has no answer yet. Chunks are not `repeat`ed: their upload starts again where the server is."""
-
-    message: Any
-    answer: Answer
-    repeat: bool = True
 
 
 class Exchange:
-    """`post` runs a function in this object's thread."""
+    """One session's dealings with its server; what happens goes to `events`."""
 
-    def __init__(self, events: EventQueue, executor: Executor, post: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, events: EventQueue, executor: Executor) -> None:
         self.welcome: Welcome | None = None
         self._greeted = 0
         self._events = events
         self._executor = executor
-        self._post = post
-        self._numbers = itertools.count(1)
-        self._asked: dict[int, Asked] = {}
-        self._unsent: deque[int] = deque()
+        self._requests = Requests()
         self._submissions: dict[str, Submission] = {}
         self._downloads: dict[str, Download] = {}
         self._seen: dict[str, int] = {}  # of watched jobs: the last durable event
         self._previews = PreviewAssembly()
 
     def ask(self, message: Any, future: Future[Any]) -> None:
+        """Any one request; the future gets its answer."""
+
         def answer(reply: Any, _: Any) -> None:
             if future.set_running_or_notify_cancel():
                 future.set_exception(reply) if isinstance(reply, WireError) else future.set_result(reply)
 
-        self._ask(message, answer)
+        self._requests.ask(message, answer)
 
     def begin(self, submission: Submission) -> None:
         """Take over a job whose arrays will follow by `upload`."""
-        self._submissions[submission.message.job_id] = submission
+        job_id = submission.message.job_id
+        if job_id in self._submissions:
+            self.give_up(self._submissions[job_id], WireError("conflict", f"job {job_id} is being sent twice"))
+        self._submissions[job_id] = submission
 
     def upload(self, submission: Submission, upload: Upload) -> None:
         """Take over one hashed array of a job; the job is submitted when all are up."""
@@ -85,44 +72,49 @@ class Exchange:
             submission.uploads.append(upload)
             self._offer(submission, upload)
 
-    def cancel(self, job_id: str) -> None:
-        """Stop a job, wherever it is: still here, between here and the server, or there."""
-        submission = self._submissions.get(job_id)
-        if submission is None:
-            self._ask(Cancel(job_id), self._unless_failed(job_id, lambda _: None))
-        elif submission.submitted:
-            submission.cancelled = True
-        else:
-            del self._submissions[job_id]
-            submission.accepted.set_exception(WireError("job_cancelled", "the job was cancelled before it was sent"))
-            self._events.put(StateEvent(job_id, 1, "cancelled", 0))
-
     def give_up(self, submission: Submission, error: WireError) -> None:
         """The job cannot be sent, or was refused."""
         if self._submissions.pop(submission.message.job_id, None):
             submission.accepted.set_exception(error)
 
+    def cancel(self, job_id: str) -> None:
+        """Stop a job, wherever it is: still here, between here and the server, or there."""
+        submission = self._submissions.get(job_id)
+        if submission is None:
+            self._requests.ask(Cancel(job_id), self._unless_failed(job_id, lambda _: None))
+        elif submission.submitted:
+            submission.cancelled = True
+        else:
+            self.give_up(submission, WireError("job_cancelled", "the job was cancelled before it was sent"))
+            self._events.put(StateEvent(job_id, 1, "cancelled", 0))
+
     def watch(self, job_id: str, after_seq: int) -> None:
+        """Receive the job's events from there on."""
+
         def answer(reply: Any, _: Any) -> None:
             if isinstance(reply, WireError):
                 self._seen.pop(job_id, None)
                 self._events.put(FailedRequest(job_id, reply))
 
         self._seen[job_id] = after_seq
-        self._ask(Subscribe(job_id, after_seq), answer)
+        self._requests.ask(Subscribe(job_id, after_seq), answer)
 
     def fetch(self, job_id: str) -> None:
+        """Ask for the job's results, all of them."""
+
         def begin(manifest: Manifest) -> None:
             self._downloads[job_id] = Download(manifest, self._executor)
             if not manifest.arrays:
                 self._finish(self._downloads[job_id])
 
-        self._ask(Results(job_id), self._unless_failed(job_id, begin))
+        self._requests.ask(Results(job_id), self._unless_failed(job_id, begin))
 
-    def receive(self, link: Link, message: Any, payload: Any) -> None:
+    def receive(self, message: Any, payload: Any) -> None:
         """Take in one message of the server."""
         if isinstance(message, Welcome):
-            self._greet(message)
+            self._greeted += 1
+            if self._greeted >= 2:  # both channels must be welcomed before the first request
+                self.welcome = message
         elif isinstance(message, StateEvent | WarningEvent):
             self._durable(message)
         elif isinstance(message, ProgressEvent):
@@ -131,38 +123,30 @@ class Exchange:
             preview = self._previews.add(message, payload)
             if preview is not None:
                 self._events.put(preview)
-        elif asked := self._asked.pop(message.request, None):
-            error = isinstance(message, Error)
-            asked.answer(message.raised() if error else message, payload)
-        elif isinstance(message, Error) and not self.welcome:
+        elif not self._requests.answered(message, payload) and isinstance(message, Error) and not self.welcome:
             raise message.raised()
 
     def fill(self, link: Link) -> None:
         """Send what may be sent: every request, and as many chunks as the credit allows."""
         if self.welcome is None:
             return
-        while self._unsent:
-            number = self._unsent.popleft()
-            if asked := self._asked.get(number):
-                self._send(link, number, asked.message)
-        credit = self.welcome.limits.credit
-        puts = sum(isinstance(asked.message, BlobPut) for asked in self._asked.values())
-        for submission, upload in [(s, u) for s in self._submissions.values() for u in s.uploads]:
-            while puts < credit and (chunk := upload.next_chunk()) is not None:
-                message = BlobPut(upload.ref.sha256, upload.ref.nbytes, chunk[0])
-                self._put(link, submission, upload, message, chunk[1])
-                puts += 1
-        fetches = sum(isinstance(asked.message, Fetch) for asked in self._asked.values())
-        for download in self._downloads.values():
-            while fetches < credit and (piece := download.next_piece()) is not None:
+        self._requests.send_waiting(link)
+        room = self.welcome.limits.credit - self._requests.outstanding(BlobPut)
+        for submission in list(self._submissions.values()):
+            for upload in submission.uploads:
+                while room > 0 and (chunk := upload.next_chunk()) is not None:
+                    self._put(link, submission, upload, *chunk)
+                    room -= 1
+        room = self.welcome.limits.credit - self._requests.outstanding(Fetch)
+        for download in list(self._downloads.values()):
+            while room > 0 and (piece := download.next_piece()) is not None:
                 self._get(link, download, *piece)
-                fetches += 1
+                room -= 1
 
     def disconnected(self) -> None:
         """Forget what only the lost connection knew."""
         self.welcome, self._greeted = None, 0
-        self._asked = {number: asked for number, asked in self._asked.items() if asked.repeat}
-        self._unsent = deque(self._asked)
+        self._requests.connection_lost()
         for submission in self._submissions.values():
             for upload in submission.uploads:
                 if upload.sent >= 0 and not upload.complete:
@@ -175,15 +159,7 @@ class Exchange:
         error = WireError("not_connected", "the session was closed", "open a new one")
         for submission in list(self._submissions.values()):
             self.give_up(submission, error)
-        asked, self._asked = self._asked, {}
-        for one in asked.values():
-            one.answer(error, None)
-
-    def _greet(self, welcome: Welcome) -> None:
-        """Both channels must be welcomed before the first request."""
-        self._greeted += 1
-        if self._greeted >= 2:
-            self.welcome = welcome
+        self._requests.abandon(error)
 
     def _durable(self, event: StateEvent | WarningEvent) -> None:
         """Pass on the next event of a watched job; after a gap ask again, and never show one twice."""
@@ -199,18 +175,6 @@ class Exchange:
             del self._seen[event.job_id]
             self._previews.forget(event.job_id)
 
-    def _ask(self, message: Any, answer: Answer) -> int:
-        number = next(self._numbers)
-        self._asked[number] = Asked(replace(message, request=number), answer)
-        self._unsent.append(number)
-        return number
-
-    def _send(self, link: Link, number: int, message: Any) -> None:
-        try:
-            (link.bulk if isinstance(message, BULK) else link.control).send(message)
-        except WireError as error:  # it cannot be encoded, so it will never be answered
-            self._asked.pop(number).answer(error, None)
-
     def _unless_failed(self, job_id: str, then: Callable[[Any], None]) -> Answer:
         def answer(reply: Any, _: Any) -> None:
             if isinstance(reply, WireError):
@@ -221,39 +185,36 @@ class Exchange:
         return answer
 
     def _offer(self, submission: Submission, upload: Upload) -> None:
-        """Ask how much of the array the server has."""
+        """Ask how much of the array the server has, and go on from there."""
         upload.sent = -1
 
+        def answer(reply: Any, payload: Any) -> None:
+            if not isinstance(reply, WireError):
+                upload.sent = reply.offset
+            self._acknowledged(submission, upload)(reply, payload)
+
+        self._requests.ask(BlobHave(upload.ref.sha256, upload.ref.nbytes), answer)
+
+    def _put(self, link: Link, submission: Submission, upload: Upload, offset: int, chunk: memoryview) -> None:
+        message = BlobPut(upload.ref.sha256, upload.ref.nbytes, offset)
+        self._requests.send(link, message, self._acknowledged(submission, upload), chunk)
+
+    def _acknowledged(self, submission: Submission, upload: Upload) -> Answer:
         def answer(reply: Any, _: Any) -> None:
+            if self._submissions.get(submission.message.job_id) is not submission:
+                return  # it was cancelled meanwhile
             if isinstance(reply, WireError):
                 self.give_up(submission, reply)
                 return
-            upload.sent = reply.offset
-            self._acknowledged(submission, upload, reply)
+            upload.complete = upload.complete or reply.complete
+            if submission.complete and not submission.submitted:
+                submission.submitted = True
+                self._submit(submission)
 
-        self._ask(BlobHave(upload.ref.sha256, upload.ref.nbytes), answer)
-
-    def _put(self, link: Link, submission: Submission, upload: Upload, message: BlobPut, chunk: memoryview) -> None:
-        def answer(reply: Any, _: Any) -> None:
-            if isinstance(reply, WireError):
-                self.give_up(submission, reply)
-            else:
-                self._acknowledged(submission, upload, reply)
-
-        number = next(self._numbers)
-        asked = Asked(replace(message, request=number), answer, repeat=False)
-        self._asked[number] = asked
-        link.bulk.send(asked.message, chunk)
-
-    def _acknowledged(self, submission: Submission, upload: Upload, ack: Ack) -> None:
-        upload.complete = upload.complete or ack.complete
-        if submission.complete and not submission.submitted:
-            submission.submitted = True
-            self._submit(submission)
+        return answer
 
     def _submit(self, submission: Submission) -> None:
-        refs = tuple(upload.ref for upload in submission.uploads)
-        message = replace(submission.message, arrays=refs)
+        message = replace(submission.message, arrays=tuple(upload.ref for upload in submission.uploads))
 
         def answer(reply: Any, _: Any) -> None:
             if isinstance(reply, WireError) and reply.code == "missing_blob" and submission.repairs < REPAIRS:
@@ -267,7 +228,7 @@ class Exchange:
                 if submission.cancelled:
                     self.cancel(message.job_id)
 
-        self._ask(message, answer)
+        self._requests.ask(message, answer)
 
     def _repair(self, submission: Submission) -> None:
         """The server lost arrays between upload and submit: offer them all again."""
@@ -279,12 +240,11 @@ class Exchange:
 
     def _get(self, link: Link, download: Download, index: int, offset: int, sha256: str) -> None:
         def answer(reply: Any, payload: Any) -> None:
-            if download.job_id not in self._downloads:
+            if self._downloads.get(download.job_id) is not download:
                 return
             try:
                 if isinstance(reply, WireError):
                     raise reply
-                assert isinstance(reply, Chunk)
                 download.received(index, reply.offset, payload)
             except WireError as error:
                 del self._downloads[download.job_id]
@@ -293,9 +253,7 @@ class Exchange:
             if download.complete:
                 self._finish(download)
 
-        number = self._ask(Fetch(sha256, offset), answer)
-        self._unsent.pop()
-        self._send(link, number, self._asked[number].message)
+        self._requests.send(link, Fetch(sha256, offset), answer)
 
     def _finish(self, download: Download) -> None:
         del self._downloads[download.job_id]

@@ -60,7 +60,7 @@ class Session:
         self.events = EventQueue()
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._executor = ThreadPoolExecutor(1, "weft-hash")
-        self._exchange = Exchange(self.events, self._executor, self._post)
+        self._exchange = Exchange(self.events, self._executor)
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._reported: tuple[str, str] = ("", "")
@@ -204,7 +204,7 @@ class Session:
             while not self._stopping:
                 link.wait(1.0)
                 for message, payload in [*link.control.received(), *link.bulk.received()]:
-                    self._exchange.receive(link, message, payload)
+                    self._exchange.receive(message, payload)
                 if self._exchange.welcome:
                     self._announce(ConnectionEvent("connected", welcome=self._exchange.welcome))
                 elif time.monotonic() > deadline:

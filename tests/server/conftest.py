@@ -14,6 +14,7 @@ sys.path.insert(0, FOLDER)  # for the modules practice_*, in this process …
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [FOLDER, os.environ.get("PYTHONPATH")]))  # … and in workers
 
 from practice_servers import connect, practice_options  # noqa: E402
+
 from weft_server.server import Server  # noqa: E402
 from weft_wire.client import Client  # noqa: E402
 from weft_wire.messages import Limits  # noqa: E402

@@ -11,13 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import practice_tasks
+import zmq
+
 from weft_server.options import ServerOptions
 from weft_server.server import Server
+from weft_wire.address import Endpoint
+from weft_wire.channel import Channel
 from weft_wire.client import Client
+from weft_wire.codec import decode, encode
 from weft_wire.events import StateEvent
 from weft_wire.keys import authorize, key_pair, public_hex, read_pairing
+from weft_wire.messages import Hello
 
-__all__ = ["connect", "ending", "practice_options", "server_process", "wait_until"]
+__all__ = ["PATIENCE", "Raw", "connect", "ending", "practice_options", "server_process", "wait_until"]
 
 PATIENCE = 60.0  # seconds; generous, because the machine may be busy
 
@@ -52,6 +58,43 @@ def wait_until(condition: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.02)
     return value
+
+
+class Raw:
+    """A client that sends whatever it likes."""
+
+    def __init__(self, server: Server, name: str = "raw", greet: bool = True, routing_id: bytes = b"") -> None:
+        home = server.options.home
+        connect(home, name).close()  # authorises the key
+        pairing = read_pairing(home)
+        assert pairing is not None
+        self.context: zmq.Context[Any] = zmq.Context()
+        keys = key_pair("client", home / "clients" / name / "keys")
+        self.channel = Channel(self.context, Endpoint(pairing.address, pairing.server_key), keys)
+        if routing_id:
+            self.channel.socket.disconnect(pairing.address)
+            self.channel.socket.routing_id = routing_id
+            self.channel.socket.connect(pairing.address)
+        if greet:
+            self.welcome = self.ask(Hello(1, 1))
+
+    def exchange(self, frames: list[Any]) -> Any:
+        self.channel.socket.send_multipart(frames)
+        return self.receive()
+
+    def receive(self) -> Any:
+        assert self.channel.socket.poll(int(PATIENCE * 1000)), "no answer"
+        message, self.payload = decode(self.channel.socket.recv_multipart(copy=False), sender="server")
+        if type(message).__name__ == "Welcome" and hasattr(self, "welcome"):
+            return self.receive()  # the capabilities changed
+        return message
+
+    def ask(self, message: Any, payload: Any = None) -> Any:
+        return self.exchange(encode(message, payload))
+
+    def close(self) -> None:
+        self.channel.close()
+        self.context.destroy(0)
 
 
 @contextmanager

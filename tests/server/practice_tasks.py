@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from weft.errors import InvalidInput
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
 from weft_wire.arrays import ArraySpec

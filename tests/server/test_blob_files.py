@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from weft_server.blobs import Blobs
 from weft_wire.errors import WireError
 from weft_wire.messages import CHUNK

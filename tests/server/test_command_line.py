@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import zmq
 from practice_servers import PATIENCE, practice_options, server_process, wait_until
+
 from weft_server.server import Server
 from weft_wire.client import Client
 from weft_wire.codec import encode

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from weft_wire.arrays import ArrayRef, check_block, dtype_name, nbytes_of, raw_bytes
 from weft_wire.errors import WireError
 from weft_wire.jobs import TEXTURE, TextureParams, check_inputs, task_named

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
 from weft_server.store import DEATHS, JobStore, digest_of
 from weft_wire.arrays import ArrayRef
 from weft_wire.errors import WireError

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import zmq
+
 from weft_wire.address import Endpoint, endpoint, is_loopback, normalise
 from weft_wire.errors import WireError
 from weft_wire.keys import (

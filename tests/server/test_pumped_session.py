@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from practice_servers import connect, practice_options, wait_until
 from practice_tasks import TASKS
+
 from weft_server.server import Server
 from weft_wire.errors import WireError
 from weft_wire.events import (

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from practice_servers import PATIENCE, connect, ending, server_process, wait_until
+
 from weft_wire.events import ProgressEvent, StateEvent, WarningEvent
 
 ONE = {"data.0.values": np.arange(5, dtype="f4")}
@@ -37,6 +38,7 @@ def test_accepted_jobs_survive_the_server(tmp_path: Path) -> None:
 def test_a_connected_client_comes_back_by_itself(tmp_path: Path) -> None:
     """The same client object, over the death of its server; the new one listens at another port."""
     from practice_tasks import TASKS
+
     from weft_wire.session import Session
 
     with Session(key_dir=tmp_path / "keys", tasks=TASKS) as session:

@@ -12,6 +12,7 @@ import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from weft_wire.arrays import ArrayRef
 from weft_wire.codec import PREFIX, decode, encode, request_of, unpack
 from weft_wire.errors import WireError

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from weft_wire.errors import WireError
 from weft_wire.jobs import TextureParams
 from weft_wire.parameters import from_mapping, param, schema, to_mapping, validate

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from practice_servers import PATIENCE, connect, ending, practice_options, wait_until
+
 from weft_server.server import Server
 from weft_wire.client import Client
 from weft_wire.errors import WireError
