@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import sys
 import types
 import typing
@@ -30,6 +31,7 @@ from weft_blender.errors import SceneError  # noqa: E402
 from weft_blender.exemplar import read_file  # noqa: E402
 from weft_blender.job import Job, release, texture_objects  # noqa: E402
 from weft_blender.link import LINK  # noqa: E402
+from weft_blender.pixels import encode_png  # noqa: E402
 from weft_wire.errors import WireError  # noqa: E402
 from weft_wire.jobs import TextureParams  # noqa: E402
 from weft_wire.parameters import Param, params_of  # noqa: E402
@@ -58,6 +60,7 @@ def main(arguments: list[str]) -> int:
     finally:
         LINK.close()
     print_outcome(job, out)
+    save_report(job, out)
     return 0
 
 
@@ -166,6 +169,19 @@ def print_outcome(job: Job, out: Path) -> None:
         print(f"coverage: {job.info['coverage']:.1%}")
     print(f"seconds: {job.seconds['total']:.1f}")
     print(f"saved: {out}")
+
+
+def save_report(job: Job, out: Path) -> None:
+    """With --report: the contact sheet and the measurements, beside the saved file."""
+    if "contact_sheet" not in job.arrays:
+        return
+    files = {
+        out.with_name(f"{out.stem}_contact_sheet.png"): encode_png(job.arrays["contact_sheet"]),
+        out.with_name(f"{out.stem}_report.json"): json.dumps(job.info, indent=1).encode(),
+    }
+    for path, content in files.items():
+        path.write_bytes(content)
+        print(f"saved: {path}")
 
 
 if __name__ == "__main__":

@@ -29,9 +29,11 @@ class WeftOperator(bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             job.DESK.complaint = error
             return {"CANCELLED"}
-        job.DESK.complaint = None
-        handlers.redraw()
-        return {"FINISHED"}
+        else:
+            job.DESK.complaint = None
+            return {"FINISHED"}
+        finally:
+            handlers.redraw()
 
 
 class WEFT_OT_texture(WeftOperator):

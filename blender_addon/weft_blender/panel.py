@@ -83,14 +83,12 @@ def draw_server(layout: Any) -> None:
     trouble = server_process.poll(LINK.connected)
     row = layout.row(align=True)
     if LINK.connected:
-        capabilities = LINK.welcome.capabilities
-        device = str(capabilities.get("device", "")) or "server"
-        row.label(text=f"Connected, {device}" if LINK.welcome.ready else "Connected, warming up", icon="CHECKMARK")
+        row.label(text="Server ready" if LINK.welcome.ready else "Server warming up", icon="CHECKMARK")
         if server_process.running():
             row.operator("weft.stop_server", text="", icon="X")
         return
     if trouble == "starting":
-        row.label(text="The local server is starting …", icon="SORTTIME")
+        row.label(text="Server starting …", icon="SORTTIME")
         row.operator("weft.stop_server", text="", icon="X")
         return
     row.label(text="No server", icon="UNLINKED")
@@ -157,15 +155,15 @@ def draw_result(layout: Any, current: job.Job) -> None:
 
 def draw_text(layout: Any, message: str, hint: str = "", *, icon: str = "NONE") -> None:
     """`message` and `hint` broken into lines that fit the sidebar; Blender's labels do not wrap."""
-    region, system = bpy.context.region, bpy.context.preferences.system
-    width = region.width if region else 300
-    letters = max(20, int(width / (6.6 * system.ui_scale)) - 6)
+    region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
+    width = (region.width if region else 300) / scale - (58 if icon == "NONE" else 84)  # margins, tabs and icon
+    letters = max(16, int(width / 6.6))
     column = layout.column(align=True)
     column.scale_y = 0.8
     lines = textwrap.wrap(message[:1].upper() + message[1:], letters)
     for i, line in enumerate(lines):
         column.label(text=line, icon=icon if i == 0 else "BLANK1" if icon != "NONE" else "NONE")
-    for line in textwrap.wrap(hint, letters):
+    for line in textwrap.wrap(hint[:1].upper() + hint[1:], letters):
         column.label(text=line, icon="BLANK1" if icon != "NONE" else "NONE")
 
 

@@ -66,6 +66,7 @@ PROGRESS = bpy.props.FloatProperty(
     name="Progress",
     description="How far the present phase is",
     subtype="PERCENTAGE",
+    precision=0,
     min=0,
     max=100,
     get=lambda _: 100 * DESK.job.fraction if DESK.job is not None else 0.0,
