@@ -13,10 +13,13 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from weft.errors import InvalidMesh
-from weft.geometry.mesh import Mesh, concatenate, vertex_normals
+from weft.geometry.mesh import Mesh, concatenate, face_normals, vertex_normals
 from weft.geometry.rasterize import rasterize_uv
 
 __all__ = ["Surface", "build_surface"]
+
+_UP = np.array([0, 0, 1], np.float32)
+_LEAST_AGREEMENT = 0.1  # cosine between a smooth normal and its face's
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,20 +75,18 @@ def build_surface(meshes: Sequence[Mesh], size: int) -> Surface:
         hit = triangle[chart] + first_face
         weights = barycentric[chart][..., None]
         positions.append((vertices[faces[hit]] * weights).sum(1))
-        cell_normals.append((normals[faces[hit]] * weights).sum(1))
+        cell_normals.append(_texel_normals((normals[faces[hit]] * weights).sum(1), face_normals(mesh)[triangle[chart]]))
         objects.append(np.full(len(hit), index, np.int32))
         triangles.append(hit.astype(np.int32))
         nearest.append(_nearest_cell(chart, first_cell))
         charts.append(chart)
         first_face += len(mesh.faces)
         first_cell += len(hit)
-    normal = np.concatenate(cell_normals)
     return Surface(
         meshes=tuple(meshes), size=size, vertices=vertices, normals=normals, faces=faces, corner_uv=corner_uv,
         face_object=face_object, position=np.concatenate(positions).astype(np.float32),
-        normal=(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)).astype(np.float32),
-        object=np.concatenate(objects), triangle=np.concatenate(triangles), nearest=np.stack(nearest),
-        chart=np.stack(charts),
+        normal=np.concatenate(cell_normals), object=np.concatenate(objects), triangle=np.concatenate(triangles),
+        nearest=np.stack(nearest), chart=np.stack(charts),
     )  # fmt: skip
 
 
