@@ -96,10 +96,23 @@ def _into_unit_square(mesh: Mesh) -> np.ndarray:
     return (mesh.corner_uv - np.floor(mesh.corner_uv.mean(1, keepdims=True))).astype(np.float32)
 
 
+def _texel_normals(smooth: np.ndarray, flat: np.ndarray) -> np.ndarray:
+    """Unit normals f4 [n, 3] from interpolated ones and those of the faces themselves.
+
+    Where the two part (a sheet of two faces, back to back, whose smooth normals cancel), the face's own is right; where
+    a face has no area and its neighbours have none either, straight up is as good as any.
+    """
+    length = np.linalg.norm(smooth, axis=1, keepdims=True)
+    unit = smooth / np.maximum(length, 1e-9)
+    misleading = ((unit * flat).sum(1) < _LEAST_AGREEMENT) & flat.any(1)
+    unit = np.where(misleading[:, None], flat, unit)
+    return np.where(unit.any(1, keepdims=True), unit, _UP).astype(np.float32)
+
+
 def _nearest_cell(chart: np.ndarray, first_cell: int) -> np.ndarray:
     """i4 [T, T]: the cell number of each texel, outside charts of the nearest one in the texture."""
     number = np.cumsum(chart.ravel(), dtype=np.int64).reshape(chart.shape) - 1 + first_cell
     if not chart.all():
-        rows, columns = distance_transform_edt(~chart, return_distances=False, return_indices=True)
-        number = number[rows, columns]
+        nearest = distance_transform_edt(~chart, return_distances=False, return_indices=True)
+        number = number[tuple(np.asarray(nearest))]
     return number.astype(np.int32)
