@@ -141,7 +141,7 @@ class MeshTextureSpace:
     sampling: Sampling
     projection: SparseMatrix  # [N·H·W, cells]
     facing: np.ndarray  # f4 [N, H, W], cosine of the view angle; 0 on the background
-    fill: np.ndarray  # i4 [cells]
+    fill: np.ndarray  # i4 [cells], the seen cell that an unseen one copies, itself, or -1 where nothing is seen
 
     @property
     def coverage(self) -> float:
@@ -188,9 +188,10 @@ def build_space(surface: Surface, views: Views, trust: Trust, candidates: np.nda
 
 
 def _fill_map(surface: Surface, sampling: Sampling) -> np.ndarray:
-    """For cells that no view sees, the nearest seen one in 3D on the same object (or on any, if it has none)."""
-    fill = np.arange(surface.cells, dtype=np.int32)
+    """For cells that no view sees, the nearest seen one in 3D on the same object (or on any, if it has none; -1 if no
+    view sees anything at all)."""
     seen = sampling.weight[:, 0] > 0
+    fill = np.where(seen, np.arange(surface.cells, dtype=np.int32), np.int32(-1))
     for index in range(len(surface.meshes)):
         own = surface.object == index
         sources = np.flatnonzero(seen & own)

@@ -193,8 +193,7 @@ def _image(surface: Surface, z: Tensor, index: int, stride: int = 1) -> np.ndarr
 
 def _unfilled(phase: Phase) -> float:
     """Fraction of the chart texels that hold no value: neither seen nor near anything seen on any object."""
-    weight = phase.space.sampling.weight[:, 0]
-    return float(((weight <= 0) & (weight[phase.space.fill] <= 0)).mean())
+    return float((phase.space.fill < 0).mean())
 
 
 def warm_up() -> None:
