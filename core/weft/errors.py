@@ -1,12 +1,12 @@
 """Every error that the science raises: one tree, each with a code for machines, a message and a remedy.
 
-    WeftError
-    ├── InvalidInput        a value outside its range, or inputs that do not fit together
-    │   ├── InvalidMesh     no faces, NaN, indices out of range
-    │   ├── InvalidImage    not an image, too small, unreadable
-    │   └── InvalidCamera   not a rigid pose, no focal length
-    ├── UnknownName         a model, case or material that does not exist
-    └── MissingDependency   an optional package or file is not installed
+WeftError
+├── InvalidInput        a value outside its range, or inputs that do not fit together
+│   ├── InvalidMesh     no faces, NaN, indices out of range
+│   ├── InvalidImage    not an image, too small, unreadable
+│   └── InvalidCamera   not a rigid pose, no focal length
+├── UnknownName         a model, case or material that does not exist
+└── MissingDependency   an optional package or file is not installed
 """
 
 from __future__ import annotations

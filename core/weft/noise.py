@@ -62,7 +62,7 @@ class CanonicalNoise:
         field = gaussian((self.cells, channels), generator)
         rows = gaussian((views * height * width, channels), generator)
         rows[self._pixels.to(rows.device)] = field[self._cells.to(rows.device)]
-        return rows.reshape(views, height, width, channels).permute(0, 3, 1, 2).contiguous()
+        return rows.reshape(views, height, width, channels).permute(0, 3, 1, 2)
 
 
 def projected(

@@ -32,6 +32,8 @@ from weft.schedule import NoiseLevel
 
 __all__ = ["Exemplar", "ExemplarDenoiser", "ExemplarSettings"]
 
+_BLOCK = 4096  # queries whose posterior over all patches is held at once
+
 
 @dataclass(frozen=True)
 class ExemplarSettings:
@@ -48,7 +50,7 @@ class ExemplarSettings:
     sinkhorn_iterations: int = 2
     sinkhorn_temperature: float = 20.0
     matches: int = 4  # PatchMatch list length, d < exact_from
-    iterations: int = 1  # PatchMatch iterations a step, once warm
+    iterations: int = 2  # PatchMatch iterations a step, once warm
     stride: int = 2  # coarse pixels between queries: each pixel is then painted by two or three patches, not nine
     temperature: float = 1.0  # of the PatchMatch posterior
     coherence: float = 1.0  # < 1 favours connected copies
@@ -250,9 +252,11 @@ class ExemplarDenoiser:
         tempered = -1.0 / (2 * noise**2 * settings.sinkhorn_temperature)
         potential = torch.zeros(len(patches))
         for _ in range(settings.sinkhorn_iterations):
-            mass = share @ torch.softmax(costs * tempered + potential, 1)
+            mass = torch.zeros(len(patches))
+            for rows_of, shares in zip(costs.split(_BLOCK), share.split(_BLOCK), strict=True):
+                mass += shares @ torch.softmax(rows_of * tempered + potential, 1)
             potential -= torch.log(mass * (len(patches) / max(1, len(flat))) + 0.02)
-        costs = costs + potential / tempered
+        costs += potential / tempered
         best, index = torch.topk(costs, min(settings.exact_matches, len(patches)), 1, largest=False)
         posterior = torch.softmax(-best / (2 * noise**2), 1).numpy()
         shape = (*queries.shape[:3], index.shape[1])
@@ -352,4 +356,4 @@ class ExemplarDenoiser:
             first, first + emitted * cells, self.exemplar.mean, out,
         )  # fmt: skip
         planes = torch.from_numpy(out).permute(0, 3, 1, 2)
-        return functional.interpolate(planes, scale_factor=grain, mode="bilinear") if grain > 1 else planes.contiguous()
+        return functional.interpolate(planes, scale_factor=grain, mode="bilinear") if grain > 1 else planes

@@ -7,7 +7,7 @@ piece of surface face-on and at the exemplar's own scale, so fine detail is deno
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from weft.geometry.camera import Camera
 from weft.geometry.rasterize import rasterize_patches
@@ -16,8 +16,9 @@ from weft.spaces.surface import Surface
 
 __all__ = ["build_decals", "place_decals"]
 
-_CORE = 0.70  # radius that a decal is responsible for, in half-sides
-_FACING = 0.45  # cosine between a decal's axis and the normals it is responsible for
+_DEPTH = 0.3  # half the slab that a decal shows, in half-sides: what stands higher does not hide the surface
+_CORE = 0.80  # radius that a decal is responsible for, in half-sides
+_FACING = 0.55  # cosine between a decal's axis and the normals it is responsible for
 _TRUST = Trust(power=2.0, radial=2.0, ramp=3, kept=3)
 
 
@@ -29,7 +30,7 @@ def place_decals(surface: Surface, radius: float, most: int, random: np.random.G
     """
     chosen = np.sort(random.permutation(surface.cells)[:60_000])
     position, normal = surface.position[chosen], surface.normal[chosen]
-    tree = cKDTree(position)
+    tree = KDTree(position)
     covered = np.zeros(len(chosen), bool)
     poses: list[np.ndarray] = []
     for start in random.permutation(len(chosen)):
@@ -65,14 +66,13 @@ def build_decals(
     """The space of up to `most` decals of `size`² pixels at `pixels_per_unit` over the whole surface."""
     radius = size / 2 / pixels_per_unit
     poses = place_decals(surface, radius, most, random)
-    fragments = rasterize_patches(surface.vertices, surface.faces, poses, size, pixels_per_unit, radius)
+    fragments = rasterize_patches(surface.vertices, surface.faces, poses, size, pixels_per_unit, _DEPTH * radius)
     lens = {"width": size, "height": size, "fx": pixels_per_unit, "fy": pixels_per_unit, "cx": size / 2, "cy": size / 2}
     cameras = tuple(Camera(pose, **lens, near=-radius, orthographic=True) for pose in poses)
     views = Views(cameras, fragments.triangle, fragments.barycentric, fragments.depth, 6 / pixels_per_unit)
     # Only decals whose frame can hold a texel are tried for it.
     count = min(len(poses), 12)
-    _, index = cKDTree(poses[:, :3, 3]).query(
-        surface.position, k=np.arange(1, count + 1), distance_upper_bound=1.6 * radius, workers=-1
-    )
+    _, index = KDTree(poses[:, :3, 3]).query(surface.position, k=count, distance_upper_bound=1.6 * radius, workers=-1)
+    index = np.reshape(index, (surface.cells, count))  # a single neighbour comes without its axis
     candidates = np.where(index < len(poses), index, -1).astype(np.int32)
     return build_space(surface, views, _TRUST, candidates)

@@ -132,8 +132,8 @@ class LinearSpace:
         return views.permute(0, 2, 3, 1).reshape(-1, views.shape[1])
 
     def views_of(self, rows: Tensor) -> Tensor:
-        """[N·H·W, C] to [N, C, H, W]."""
-        return rows.reshape(*self.view_shape, -1).permute(0, 3, 1, 2).contiguous()
+        """[N·H·W, C] to [N, C, H, W], a view whose channels are adjacent in memory, as in `rows`."""
+        return rows.reshape(*self.view_shape, -1).permute(0, 3, 1, 2)
 
     @cached_property
     def _row_sums_of_gram(self) -> NDArray[np.float32]:

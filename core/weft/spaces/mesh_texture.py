@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch.nn import functional
 
 from weft.geometry.camera import Camera
@@ -198,6 +198,6 @@ def _fill_map(surface: Surface, sampling: Sampling) -> np.ndarray:
         sources = sources if len(sources) else np.flatnonzero(seen)
         targets = np.flatnonzero(~seen & own)
         if len(targets) and len(sources):
-            _, nearest = cKDTree(surface.position[sources]).query(surface.position[targets], workers=-1)
+            _, nearest = KDTree(surface.position[sources]).query(surface.position[targets], workers=-1)
             fill[targets] = sources[nearest]
     return fill

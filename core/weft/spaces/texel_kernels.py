@@ -1,4 +1,4 @@
-"""The loops between texels and pixels: which pixels a view reads where, which views a texel is seen by, and how well."""
+"""The loops between texels and pixels: what a pixel reads of the texture, and which views see a texel, and how well."""
 
 from __future__ import annotations
 

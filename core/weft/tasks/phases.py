@@ -31,16 +31,17 @@ from weft.tasks.view_plan import pixels_per_unit
 __all__ = ["Painter", "Phase", "decal_phase", "view_phase"]
 
 VIEWS_END = 0.6  # s at which the views hand over to the decals
-DECALS_BEGIN, DECALS_END = 1.6, 0.03  # s of the decals
+DECALS_BEGIN, DECALS_END = 1.6, 0.02  # s of the decals
 DECAL_SHARE = 0.45  # of the steps are the decals'
-DECAL_SIDE = 0.75  # of a decal, in view sides
+DECAL_SIDE = 0.625  # of a decal, in view sides
 DECAL_SCALE = 2.0  # decal pixels per view pixel, at most
 DECAL_PIXELS = 500_000  # of surface seen by all decals together, at most: bounds time and memory of large scenes
 MOST_DECALS = 240
 TEXELS_PER_PIXEL = 1.2  # of a decal, at least: finer ones would paint what the texture cannot hold
 EXEMPLAR_SPAN = 0.6  # of a view's side that the exemplar's longer side covers at pattern scale 1
 VIEW_EXPONENTS = (6.0, 60.0)  # of a view's weight, from the first to the last step
-DECAL_EXPONENTS = (30.0, 60.0)
+DECAL_EXPONENT = 40.0  # practically one owner a texel, with a narrow blend between owners
+RESIDUAL = 1  # passes that give back what the bake smoothed
 _VIEWS, _DECALS = 1, 2  # noise streams of a seed
 
 
@@ -126,17 +127,14 @@ def decal_phase(
     )
     denoiser = ExemplarDenoiser(painter.exemplar(scale), seed=seed + 1, mask=space.views.mask)
     schedule = from_noise_ratios(np.geomspace(DECALS_BEGIN, DECALS_END, max(2, round(steps * DECAL_SHARE))))
-    first, last = DECAL_EXPONENTS
-
-    def space_at(progress: float) -> LinearSpace:
-        return space.linear(first * (last / first) ** progress, taps=4, residual_passes=1)
-
+    linear = space.linear(DECAL_EXPONENT, taps=4, residual_passes=RESIDUAL)
     noise = _texture_noise(space, generator(seed, _DECALS))
-    linear = space_at(0.0)
     empty = torch.from_numpy(denoiser.exemplar.mean)[None, :, None, None]
     clean = torch.where(torch.from_numpy(space.views.mask)[:, None], linear.views_of(linear.project(z)), empty)
     level = schedule.levels[0]
-    return Phase("decals", space, denoiser, schedule, space_at, level.alpha * clean + level.sigma * noise(), noise)
+    return Phase(
+        "decals", space, denoiser, schedule, lambda _: linear, level.alpha * clean + level.sigma * noise(), noise
+    )
 
 
 def decal_scale(surface: Surface, density: float) -> float:

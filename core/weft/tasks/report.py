@@ -37,7 +37,7 @@ __all__ = ["Finished", "contact_sheet", "measure", "turntable"]
 
 NEW_ANGLES = [(22.0, 12.0), (112.0, -8.0), (200.0, 25.0), (292.0, 8.0), (335.0, 45.0)]
 STANDARD = 10  # views that are measured: the paper's ten, which come first
-ROUND_TRIP = (0.3, 0.2, 0.1)  # noise-to-signal ratios at which a re-render is denoised again
+ROUND_TRIP = (0.12, 0.06, 0.03)  # noise-to-signal ratios at which a re-render is denoised again
 _REPORT = 9  # noise stream of a seed
 _TILE = 288
 _FRAMES = 36
@@ -74,7 +74,8 @@ def textures_of(surface: Surface, z: Tensor) -> list[np.ndarray]:
 def measure(finished: Finished) -> dict[str, Any]:
     """Numbers by name; higher is better for *_psnr (dB) and sharpness, 1 is ideal for seam_energy, 0 for
     patch_distance. `rerender_psnr` compares the baked texture with the final images of the last phase's own views
-    (decals), `view_psnr` with the standard views' images after they were noised to s = 0.1 and denoised once more."""
+    (decals), `view_psnr` with the standard views' images after they were noised to where the
+    schedule ends, s = 0.03, and denoised once more."""
     renders, masks = finished.renders
     own_views = _as_images(finished.phase.estimate)
     space = finished.phase.space

@@ -19,6 +19,7 @@ from weft.geometry.unwrap import unwrap
 from weft.geometry.uv import uv_problems
 from weft.models.exemplar import Exemplar
 from weft.models.materials import choose_material, render
+from weft.spaces.mesh_texture import LEAST_COSINE, MeshTextureSpace
 from weft.spaces.surface import Surface, build_surface
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
 from weft.tasks.phases import EXEMPLAR_SPAN, Painter, Phase, decal_phase, view_phase
@@ -92,8 +93,6 @@ def texture(
     with clock.phase("cameras"):
         surface = build_surface(ready, texture_size)
         space = plan_views(surface, size=size, count=views, cameras_from=cameras_from, scene=cameras)
-    if space.coverage < WANTED_COVERAGE:
-        yield _unseen(space.coverage)
     phase = view_phase(painter, space, steps=steps, seed=seed, alone=not decals)
     states: list[tuple[float, Tensor]] = []
     yield from _run(phase, clock, surface, states, keep=report)
@@ -101,12 +100,16 @@ def texture(
         with clock.phase("decal placing"):
             phase = decal_phase(painter, surface, space, states[-1][1], steps=steps, seed=seed)
         yield from _run(phase, clock, surface, states, keep=report)
+    coverage = _coverage(space, phase)
+    if coverage < WANTED_COVERAGE:
+        yield _unseen(coverage)
     yield Progress("finish", 1, 1, "measuring" if report else "baking")
     z = states[-1][1]
     arrays = {f"texture.{i}": _image(surface, z, i) for i in range(len(ready))}
     arrays |= {f"mesh.{i}.uv": uv for i, uv in made.items()}
-    info: dict[str, Any] = {"material": material, "coverage": round(space.coverage, 4), "unfilled": _unfilled(phase)}
-    info |= {"views": len(space.views.cameras), "first_preview": clock.first_preview}
+    info: dict[str, Any] = {"material": material, "coverage": round(coverage, 4), "unfilled": _unfilled(phase)}
+    info |= {"camera_coverage": round(space.coverage, 4), "views": len(space.views.cameras)}
+    info |= {"first_preview": clock.first_preview}
     if report:
         with clock.phase("report"):
             every = max(1, len(states) // SNAPSHOTS)
@@ -157,9 +160,15 @@ def _with_uvs(meshes: Sequence[Mesh], texture_size: int) -> tuple[list[Mesh], di
     return ready, made, warnings
 
 
+def _coverage(views: MeshTextureSpace, phase: Phase) -> float:
+    """Fraction of the chart texels that a camera or a decal sees with a cosine above 0.1."""
+    best = np.maximum(views.sampling.cosine, phase.space.sampling.cosine)
+    return float((best > LEAST_COSINE).mean())
+
+
 def _unseen(coverage: float) -> Warning:
     return Warning(
-        f"cameras see {coverage:.1%} of the texels; the others copy what lies nearest",
+        f"{coverage:.1%} of the texels are seen; the others copy what lies nearest",
         "faces inside the object stay unseen from everywhere: delete them, or add scene cameras that look at them",
     )
 
