@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from weft.errors import InvalidCamera, InvalidInput
 from weft.geometry.camera import Camera, frame_object, look_at, orbit, standard_ring
 

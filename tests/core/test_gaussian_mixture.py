@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+
 from weft.errors import InvalidInput
 from weft.models.gaussian_mixture import GaussianMixture, circulant, diagonal, full
 from weft.noise import gaussian, generator

@@ -11,6 +11,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+
 import weft.kernels
 from weft.kernels import kernel, kernel_lock, parallel_kernel
 

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 import pytest
 import torch
+
 from weft.errors import InvalidInput
 from weft.noise import gaussian, generator
 from weft.spaces.linear import LinearSpace, identity, lookup, permutation

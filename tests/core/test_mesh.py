@@ -9,6 +9,7 @@ import pytest
 import trimesh
 from hypothesis import given
 from hypothesis import strategies as st
+
 from weft.errors import InvalidInput, InvalidMesh
 from weft.geometry.mesh import (
     Mesh,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+
 from weft.errors import InvalidInput
 from weft.noise import gaussian, generator, projected, whitened
 

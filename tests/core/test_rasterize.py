@@ -9,6 +9,7 @@ import numba
 import numpy as np
 import pytest
 import trimesh
+
 from weft.errors import InvalidInput
 from weft.geometry.camera import Camera, frame_object, look_at, orbit, standard_ring
 from weft.geometry.mesh import Mesh, vertex_normals

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from weft import schedule as sch
 from weft.denoiser import guided, in_batches
 from weft.errors import InvalidInput

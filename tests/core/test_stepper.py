@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from weft.errors import InvalidInput
 from weft.models.gaussian_mixture import GaussianMixture, circulant, diagonal
 from weft.noise import gaussian, generator

@@ -12,6 +12,7 @@ import trimesh
 from scipy.ndimage import distance_transform_edt
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
+
 from weft.errors import InvalidMesh
 from weft.geometry.box_atlas import box_atlas
 from weft.geometry.mesh import Mesh, face_crosses
