@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from weft.errors import InvalidInput, UnknownName
 from weft.methods.synchronized import CASES, INDEPENDENT, SYNCTWEEDIES, Case, find_case, synchronized
 from weft.models.gaussian_mixture import GaussianMixture, diagonal
@@ -232,7 +233,9 @@ def test_head_and_tail_of_a_schedule_make_the_whole():
 @pytest.mark.parametrize("eta", [0.0, 0.5])
 def test_same_seed_same_bytes(eta):
     def run(seed: int) -> bytes:
-        return last(mixture(), shared(), start(), eta=eta, generator=generator(seed)).numpy().tobytes()
+        source = generator(seed)
+        noise = lambda: gaussian(SHAPE, source)  # noqa: E731
+        return last(mixture(), shared(), start(), eta=eta, noise=noise).numpy().tobytes()
 
     assert run(1) == run(1)
     assert (run(1) == run(2)) == (eta == 0)
