@@ -58,10 +58,17 @@ def used_vertices(surface: Surface) -> np.ndarray:
 def pixels_per_unit(space: MeshTextureSpace) -> float:
     """Scale of the views where they look at the surface: the median over covered pixels, in pixels per world unit."""
     views = space.views
-    sample = [
-        camera.fx / views.depth[i][views.mask[i]] for i, camera in enumerate(views.cameras) if views.mask[i].any()
-    ]
-    return float(np.median(np.concatenate(sample)))
+    shown = zip(views.cameras, views.depth, views.mask, strict=True)
+    scales = np.concatenate([_scale(camera, depth[mask]) for camera, depth, mask in shown])
+    if not len(scales):  # everything is thinner than a pixel
+        middle = _middle(space.surface)[None]
+        scales = np.concatenate([_scale(camera, camera.project(middle)[1]) for camera in views.cameras])
+    return float(np.median(scales))
+
+
+def _scale(camera: Camera, depth: np.ndarray) -> np.ndarray:
+    """Pixels per world unit at each depth [N] of a camera."""
+    return np.full_like(depth, camera.fx) if camera.orthographic else camera.fx / np.maximum(depth, camera.near)
 
 
 def _rasterize(surface: Surface, cameras: Sequence[Camera]) -> Views:
@@ -70,17 +77,22 @@ def _rasterize(surface: Surface, cameras: Sequence[Camera]) -> Views:
 
 def _rescaled(camera: Camera, like: Camera, surface: Surface, size: int) -> Camera:
     """The scene camera's viewpoint and direction in a frame of `size`² pixels at the scale of `like`."""
-    middle = (surface.vertices.min(0) + surface.vertices.max(0)) / 2
+    middle = _middle(surface)
 
     def distance(of: Camera) -> float:
         return float((middle - of.center) @ of.forward)
 
-    focal = like.fx * max(distance(camera), camera.near) / distance(like)
+    focal = like.fx / distance(like) * (1 if camera.orthographic else max(distance(camera), camera.near))
     aim = replace(camera, width=size, height=size, fx=focal, fy=focal, cx=size / 2, cy=size / 2)
     at, _ = aim.project(middle[None])
     if not np.isfinite(at).all():
         return aim
     return replace(aim, cx=size - float(at[0, 0]), cy=size - float(at[0, 1]))
+
+
+def _middle(surface: Surface) -> np.ndarray:
+    """f4 [3], of the bounding box."""
+    return (surface.vertices.min(0) + surface.vertices.max(0)) / 2
 
 
 def _greedy(surface: Surface, chosen: Views, candidates: Views) -> list[int]:
