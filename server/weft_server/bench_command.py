@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from weft_server import bench_texture
 from weft_server.bench_task import ECHO
 from weft_server.options import ServerOptions
 from weft_server.server import Server
@@ -41,6 +42,7 @@ def add_parser(commands: Any) -> None:
     wire = kinds.add_parser("wire", help="arrays through the wire", description=__doc__)
     wire.add_argument("--mib", type=int, default=256, help="size of all arrays together (default 256)")
     wire.set_defaults(run=_run)
+    bench_texture.add_parser(kinds)
 
 
 def _run(arguments: argparse.Namespace) -> int:
