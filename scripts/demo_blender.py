@@ -31,7 +31,7 @@ from weft_blender.link import LINK
 from weft_server.local import local_server
 from weft_wire.client import Client
 from weft_wire.errors import WireError
-from weft_wire.jobs import TextureParams
+from weft_wire.jobs import TEXTURE, TextureParams
 from weft_wire.parameters import params_of, to_mapping, validate
 
 PROMPT = "mossy stone"
@@ -102,6 +102,7 @@ def examine(options: argparse.Namespace) -> Wish:
     if not os.access(out, os.W_OK):
         raise SceneError("not_saved", f"{out} cannot be written to", "choose another folder with --out")
     exemplar = read_file(options.exemplar) if options.exemplar else None
+    TEXTURE.check(params, frozenset() if exemplar is None else frozenset({"exemplar"}))
     bpy.ops.wm.read_factory_settings()
     bpy.data.objects.remove(bpy.data.objects["Cube"])
     objects = import_meshes(Path(options.mesh)) if options.mesh else [suzanne()]
