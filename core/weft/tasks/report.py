@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,10 +15,12 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from weft.errors import InvalidInput
 from weft.geometry.camera import Camera, frame_object
 from weft.metrics import (
     chart_ids,
     chart_map,
+    eroded,
     pairwise_view_psnr,
     patch_distance,
     relative_sharpness,
@@ -72,10 +75,13 @@ def textures_of(surface: Surface, z: Tensor) -> list[np.ndarray]:
 
 
 def measure(finished: Finished) -> dict[str, Any]:
-    """Numbers by name; higher is better for *_psnr (dB) and sharpness, 1 is ideal for seam_energy, 0 for
-    patch_distance. `rerender_psnr` compares the baked texture with the final images of the last phase's own views
-    (decals), `view_psnr` with the standard views' images after they were noised to where the
-    schedule ends, s = 0.03, and denoised once more."""
+    """Numbers by name, None where one cannot be measured. Higher is better for *_psnr (dB) and sharpness, 1 is ideal
+    for seam_energy, 0 for patch_distance.
+
+    `rerender_psnr` compares the baked texture with the final images of the last phase's own views (decals);
+    `view_psnr` the standard views' renders with themselves, noised to where the schedule ends (s = 0.03) and denoised
+    once more. `sharpness` is relative to the exemplar at the scale shown, `sharpness_own_resolution` to it as given.
+    """
     renders, masks = finished.renders
     own_views = _as_images(finished.phase.estimate)
     space = finished.phase.space
@@ -86,21 +92,27 @@ def measure(finished: Finished) -> dict[str, Any]:
     again = _round_trip(finished)
     shown = finished.painter.exemplar().image * np.float32(0.5) + np.float32(0.5)
     cameras, depths = standard.cameras[:STANDARD], list(standard.depth[:STANDARD])
+    positions = _positions(cameras, depths)
     return {
-        "rerender_psnr": _rounded(rerender_psnr(baked, own_views, list(space.views.mask), list(space.facing)), 2),
-        "view_psnr": _rounded(rerender_psnr(renders, again, masks, cosines), 2),
-        "pairwise_psnr": _rounded(pairwise_view_psnr(again, cameras, _positions(cameras, depths), depths, cosines), 2),
-        "sharpness": _rounded(relative_sharpness(renders, masks, shown), 3),
-        "sharpness_own_resolution": _rounded(relative_sharpness(renders, masks, finished.painter.picture), 3),
-        "seam_energy": _rounded(float(np.mean(_seams(finished))), 3),
-        "patch_distance": _rounded(patch_distance(renders, [shown], masks), 4),
+        "rerender_psnr": _measured(2, rerender_psnr, baked, own_views, list(space.views.mask), list(space.facing)),
+        "view_psnr": _measured(2, rerender_psnr, renders, again, masks, cosines),
+        "pairwise_psnr": _measured(2, pairwise_view_psnr, again, cameras, positions, depths, cosines),
+        "sharpness": _measured(3, _sharpness, renders, masks, shown),
+        "sharpness_own_resolution": _measured(3, _sharpness, renders, masks, finished.painter.picture),
+        "seam_energy": _measured(3, _seam_energy, finished),
+        "patch_distance": _measured(4, patch_distance, renders, [shown], masks),
         "peak_memory_mb": _peak_memory(),
         "instance_views": len(space.views.cameras),
     }
 
 
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(float(value), digits)
+def _measured(digits: int, measure: Callable[..., float | None], *of: Any) -> float | None:
+    """The rounded value; None where the pictures do not allow it (flat objects edge-on, exemplars of one colour)."""
+    try:
+        value = measure(*of)
+    except InvalidInput:
+        return None
+    return None if value is None or not math.isfinite(value) else round(float(value), digits)
 
 
 def _peak_memory() -> int:
@@ -139,7 +151,16 @@ def _positions(cameras: Sequence[Camera], depths: Sequence[np.ndarray]) -> list[
     return found
 
 
-def _seams(finished: Finished) -> list[float]:
+def _sharpness(renders: Sequence[np.ndarray], masks: Sequence[np.ndarray], exemplar: np.ndarray) -> float:
+    """`relative_sharpness` of the views that show more of the object than an edge."""
+    inside = [i for i, mask in enumerate(masks) if eroded(mask, 4).any()]
+    if not inside:
+        raise InvalidInput("no view shows more than an edge of the object", "use larger views")
+    return relative_sharpness([renders[i] for i in inside], [masks[i] for i in inside], exemplar)
+
+
+def _seam_energy(finished: Finished) -> float:
+    """Mean over the objects."""
     surface, first = finished.surface, 0
     energies = []
     for i, mesh in enumerate(surface.meshes):
@@ -152,7 +173,7 @@ def _seams(finished: Finished) -> list[float]:
             seam_energy(finished.textures[i], position, chart_map(triangle, chart_ids(mesh)), finished.seed)
         )
         first += len(mesh.faces)
-    return energies
+    return float(np.mean(energies))
 
 
 def contact_sheet(finished: Finished) -> np.ndarray:

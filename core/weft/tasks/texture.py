@@ -31,6 +31,7 @@ __all__ = ["texture", "warm_up"]
 MODELS = ("exemplar",)
 CAMERAS_FROM = ("automatic", "scene", "both")
 TILE = 512  # pixels of a rendered material
+VIEW_UNIT = 16  # pixels: views divide evenly into the denoiser's coarsest cells
 PREVIEW_SIDE = 1024  # pixels of a preview, at most
 SNAPSHOTS = 4  # intermediate states on the contact sheet
 
@@ -77,11 +78,13 @@ def texture(
     with what was painted, seconds, coverage and (with `report`) measures of quality.
 
     meshes: world space, Z up, front towards -Y. exemplar: f4 [H, W, 3] sRGB in [0, 1], instead of a prompt. size:
-    pixels of a view's side. views: ring cameras; more are added for coverage. pattern_scale: 1 lets the exemplar span
-    0.6 of a view. Raises WeftError before the first event if something is wrong with the input.
+    pixels of a view's side, rounded up to a multiple of 16. views: ring cameras; more are added for coverage.
+    pattern_scale: 1 lets the exemplar span 0.6 of a view. Raises WeftError before the first event if something is wrong
+    with the input.
     """
     _check(meshes, cameras, cameras_from, model)
     material, picture = _choose(prompt, exemplar)
+    size = -(-size // VIEW_UNIT) * VIEW_UNIT
     painter = Painter(picture, EXEMPLAR_SPAN * size * pattern_scale)
     Exemplar(picture)  # refuses what cannot be painted with
     clock = _Clock()
