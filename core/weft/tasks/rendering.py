@@ -37,7 +37,8 @@ def render_surface(
         own = hit & (owner == i)
         colour[own] = _bilinear(texture, uv[own])
     if shaded:
-        colour[hit] *= _light(interpolate(fragments, surface.normals, surface.faces)[hit], camera)[:, None]
+        light = _light(interpolate(fragments, surface.normals, surface.faces)[hit], camera)
+        colour[hit] = np.minimum(colour[hit] * light[:, None], 1)
     return _averaged(colour, supersample), _averaged(hit[..., None].astype(np.float32), supersample)[..., 0] > 0.999
 
 

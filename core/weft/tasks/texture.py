@@ -127,7 +127,7 @@ def _check(meshes: Sequence[Mesh], cameras: Sequence[Camera], cameras_from: str,
     if model not in MODELS:
         raise UnknownName(f"no model is called {model!r}", f"models here: {', '.join(MODELS)}")
     if cameras_from not in CAMERAS_FROM:
-        raise InvalidInput(f"cameras_from {cameras_from!r} is none of {', '.join(CAMERAS_FROM)}")
+        raise InvalidInput(f"no cameras are called {cameras_from!r}", f"choose one of {', '.join(CAMERAS_FROM)}")
     if cameras_from == "scene" and not cameras:
         raise InvalidInput("the job has no scene cameras", "add a camera to the scene or choose automatic cameras")
     if not meshes:
