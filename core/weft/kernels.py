@@ -31,17 +31,28 @@ if "NUMBA_THREADING_LAYER" not in os.environ:
     config.THREADING_LAYER = "workqueue"  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a serial function, callable from other kernels; it releases the interpreter lock."""
-    return numba.njit(cache=True, nogil=True)(function)
+_REASSOCIATE = {"reassoc", "contract", "arcp", "nsz"}  # of the compiler's liberties those that keep NaN and infinity
 
 
-def parallel_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+def kernel(function: Callable[..., Any] | None = None, *, reassociate: bool = False) -> Any:
+    """Compile a serial function, callable from other kernels; it releases the interpreter lock.
+
+    `reassociate` lets sums be reordered and fused, so that they vectorise: not for code whose roundings must cancel.
+    """
+    if function is None:
+        return functools.partial(kernel, reassociate=reassociate)
+    return numba.njit(cache=True, nogil=True, fastmath=_REASSOCIATE if reassociate else False)(function)
+
+
+def parallel_kernel(function: Callable[..., Any] | None = None, *, reassociate: bool = False) -> Callable[..., Any]:
     """Compile a function that uses `numba.prange`; calls from several Python threads wait for each other.
 
     Not callable from other kernels. `.py_func` is the plain Python function, for a reference in tests.
     """
-    compiled = numba.njit(cache=True, nogil=True, parallel=True)(function)
+    if function is None:
+        return functools.partial(parallel_kernel, reassociate=reassociate)
+    fastmath = _REASSOCIATE if reassociate else False
+    compiled = numba.njit(cache=True, nogil=True, parallel=True, fastmath=fastmath)(function)
 
     @functools.wraps(function)
     def locked(*args: Any) -> Any:

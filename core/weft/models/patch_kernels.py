@@ -10,31 +10,15 @@ are still identical for any number of threads, because every query is computed b
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numba
 import numpy as np
 
-from weft.kernels import kernel_lock
+from weft.kernels import kernel, parallel_kernel
 
 __all__ = ["emit", "patch_match", "seed_matches"]
 
-_FAST = {"reassoc", "contract", "arcp", "nsz"}
-_inline = numba.njit(cache=True, nogil=True, fastmath=_FAST, inline="always")
 
-
-def _parallel(function: Callable[..., Any]) -> Callable[..., Any]:
-    compiled = numba.njit(cache=True, nogil=True, parallel=True, fastmath=_FAST)(function)
-
-    def locked(*args: Any) -> Any:
-        with kernel_lock:
-            return compiled(*args)
-
-    return locked
-
-
-@_inline
+@kernel(reassociate=True)
 def _next(state):
     """One step of xorshift64 (Marsaglia 2003)."""
     state ^= state << np.uint64(13)
@@ -43,7 +27,7 @@ def _next(state):
     return state
 
 
-@_inline
+@kernel(reassociate=True)
 def _distance(query, features, row, column):
     total = np.float32(0)
     for k in range(query.shape[0]):
@@ -52,7 +36,7 @@ def _distance(query, features, row, column):
     return total
 
 
-@_inline
+@kernel(reassociate=True)
 def _insert(offsets, costs, row, column, cost):
     """Keep the list sorted by cost and free of repeats."""
     last = costs.shape[0] - 1
@@ -72,7 +56,7 @@ def _insert(offsets, costs, row, column, cost):
     offsets[k, 1] = column
 
 
-@_parallel
+@parallel_kernel(reassociate=True)
 def patch_match(queries, features, penalty, active, old, new, costs, step, reach, spread, coherence, seed):
     """One Jacobi iteration of PatchMatch (Barnes et al. 2009), writing `new` and `costs` from `old`.
 
@@ -136,7 +120,7 @@ def patch_match(queries, features, penalty, active, old, new, costs, step, reach
                 _insert(found, cost, row, column, _distance(query, features, row, column) + penalty[row, column])
 
 
-@_parallel
+@parallel_kernel(reassociate=True)
 def seed_matches(old, old_step, new, step, centre_shift, rows, columns):
     """Start the matches of a finer level from those of a coarser one (or of another grid).
 
@@ -171,7 +155,7 @@ def seed_matches(old, old_step, new, step, centre_shift, rows, columns):
                 new[n, i, j, k, 1] = -1
 
 
-@_parallel
+@parallel_kernel(reassociate=True)
 def emit(exemplar, offsets, weights, active, window, step, grain, first, last, background, out):
     """Overlap-average the matched exemplar blocks: the posterior mean at every pixel.
 
