@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from weft.errors import InvalidInput
-from weft.noise import gaussian, generator, projected, whitened
+from weft.noise import CanonicalNoise, gaussian, generator, projected, whitened
 
 VIEW = (3, 48, 48)
 ROWS = math.prod(VIEW)
@@ -101,3 +101,64 @@ def test_wrong_maps_are_refused():
             projected(index, cells, VIEW, 3, generator(0))
     with pytest.raises(InvalidInput):
         generator(-1)
+
+
+# Noise that is drawn again and again, at every step of a stochastic sampler
+
+
+@pytest.mark.parametrize("cells", [20, 2_000, 1_000_000], ids=["coarse", "middle", "fine"])
+def test_every_draw_of_canonical_noise_is_white_in_every_view(cells):
+    noise, source = CanonicalNoise(index_map(cells), cells, VIEW), generator(0)
+    for _ in range(2):
+        draw = noise(64, source)
+        assert draw.shape == (3, 64, 48, 48)
+        assert draw.dtype == torch.float32
+        for view in draw:
+            assert_white(view)
+
+
+def test_draws_are_independent_and_repeat_with_the_seed():
+    noise, source = CanonicalNoise(index_map(2_000), 2_000, VIEW), generator(5)
+    first, second = noise(32, source), noise(32, source)
+    assert abs((first * second).mean().item()) < 5 / math.sqrt(first.numel())
+    assert torch.equal(first, noise(32, generator(5)))
+    assert torch.equal(first, projected(index_map(2_000), 2_000, VIEW, 32, generator(5)))
+
+
+def test_views_share_the_cells_that_they_both_see_and_nothing_else():
+    """In every draw: the first pixel of a cell in one view equals the first pixel of that cell in another."""
+    index = index_map(300, uncovered=0.5)
+    noise, source = CanonicalNoise(index, 300, VIEW), generator(1)
+    firsts = whitened(index, 3).reshape(3, -1)
+    for _ in range(2):
+        rows = noise(4, source).permute(0, 2, 3, 1).reshape(3, -1, 4)
+        values = np.full((3, 300, 4), np.nan, np.float32)
+        for view in range(3):
+            seen = firsts[view] >= 0
+            values[view, firsts[view][seen]] = rows[view].numpy()[seen]
+        both = ~np.isnan(values[:2]).any((0, 2))
+        assert both.sum() > 200
+        assert np.array_equal(values[0, both], values[1, both])
+        own = rows[0].numpy()[firsts[0] < 0]
+        assert not (own[:, None] == rows[1].numpy()[None]).all(-1).any()
+
+
+def test_canonical_noise_without_any_cell_is_plain_noise():
+    noise = CanonicalNoise(np.full(ROWS, -1, np.int32), 1, VIEW)
+    for view in noise(16, generator(2)):
+        assert_white(view)
+
+
+def test_two_views_of_the_same_cells_are_one_white_field():
+    index = np.arange(2 * 64, dtype=np.int32) % 64
+    noise, source = CanonicalNoise(index, 64, (2, 8, 8)), generator(3)
+    draws = torch.stack([noise(8, source) for _ in range(50)])
+    assert torch.equal(draws[:, 0], draws[:, 1])
+    assert abs(draws[:, 0].double().var().item() - 1) < 5 * math.sqrt(2 / (50 * 8 * 64))
+
+
+def test_canonical_noise_refuses_maps_that_do_not_fit():
+    with pytest.raises(InvalidInput, match="one cell, or -1"):
+        CanonicalNoise(np.zeros(7, np.int32), 1, (1, 2, 4))
+    with pytest.raises(InvalidInput, match="cell 9 is not among the 9 cells"):
+        CanonicalNoise(np.full(8, 9, np.int32), 9, (1, 2, 4))
