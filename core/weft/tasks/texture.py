@@ -33,7 +33,7 @@ CAMERAS_FROM = ("automatic", "scene", "both")
 TILE = 512  # pixels of a rendered material
 VIEW_UNIT = 16  # pixels: views divide evenly into the denoiser's coarsest cells
 PREVIEW_SIDE = 1024  # pixels of a preview, at most
-SNAPSHOTS = 4  # intermediate states on the contact sheet
+SNAPSHOTS = (0.1, 0.4, 0.6, 0.75)  # of the way: the states on the contact sheet
 
 
 class _Clock:
@@ -115,8 +115,7 @@ def texture(
     info |= {"first_preview": clock.first_preview}
     if report:
         with clock.phase("report"):
-            every = max(1, len(states) // SNAPSHOTS)
-            chosen = [*states[every // 2 :: every][: SNAPSHOTS - 1], states[-1]]
+            chosen = [states[round(part * (len(states) - 1))] for part in SNAPSHOTS]
             finished = Finished(surface, space, phase, z, painter, tuple(chosen), seed)
             info |= measure(finished)
             arrays |= {"contact_sheet": contact_sheet(finished), "turntable": turntable(finished)}
