@@ -143,6 +143,7 @@ def run(wish: Wish) -> None:
         wait_until_warm(client)
         warm_up = time.monotonic() - began
         job = texture_objects(wish.objects, wish.params, exemplar=wish.exemplar, previews=True, on_change=Reporter())
+        print(flush=True)
         present(wish.objects)
         blend = save(str(wish.out / "demo.blend"))
         release()
@@ -150,8 +151,9 @@ def run(wish: Wish) -> None:
     report = report_of(wish, job, warm_up)
     files.append(wish.out / "report.json")
     files[-1].write_text(json.dumps(report, indent=2) + "\n")
-    print(f"\n\n{table(report)}\n")
-    print("\n".join(f"  {os.path.relpath(file)}" for file in files))
+    print(f"\n{table(report)}\n")
+    for file in files:
+        print(f"  {file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}")
 
 
 def wait_until_warm(client: Client) -> None:
