@@ -7,6 +7,7 @@ whose file was never saved is remembered here, by the file's path, until Blender
 from __future__ import annotations
 
 import json
+import traceback
 from typing import Any
 
 import bpy
@@ -22,7 +23,7 @@ __all__ = ["RECORD", "connect", "recall", "register", "remember", "unregister"]
 RECORD = "weft_job"
 BUSY, IDLE = 0.02, 0.3  # seconds between two looks at the connection
 
-_unsaved: dict[str, dict[str, Any]] = {}  # path of a file → record of the job that ran when it was left
+_unsaved: dict[str, job.Job] = {}  # path of a file → the job that ran when it was left
 
 
 def connect() -> None:
@@ -36,7 +37,12 @@ def connect() -> None:
 
 def tick() -> float:
     """Blender's timer: pump, redraw the panel when something changed, say when to come again."""
-    if job.pump():
+    try:
+        changed = job.pump()
+    except Exception as error:  # Blender would drop the timer for good, and the add-on would be dead
+        traceback.print_exc()
+        changed = job.fail(error)
+    if changed:
         redraw()
     if job.DESK.job is not None and not job.DESK.job.ended:
         return BUSY
@@ -66,22 +72,24 @@ def remember() -> None:
 
 def recall() -> None:
     """After loading a file: follow its job again, or clean up what an unknown job left behind."""
-    text = next((scene[RECORD] for scene in bpy.data.scenes if RECORD in scene), "")
-    record = json.loads(text) if text else _unsaved.pop(bpy.data.filepath, None)
     job.DESK.put(None)
-    if record is not None:
-        if LINK.session is None:
-            connect()
-        if LINK.session is not None:
-            job.attach(record)
-    apply.restore(keep=record["id"] if record else "")
+    try:
+        text = next((scene[RECORD] for scene in bpy.data.scenes if RECORD in scene), "")
+        left = job.Job.from_record(json.loads(text)) if text else _unsaved.pop(bpy.data.filepath, None)
+    except (TypeError, KeyError, ValueError):
+        left = None  # the file was changed by somebody else
+    if left is not None and LINK.session is None:
+        connect()
+    if left is not None and LINK.session is not None:
+        job.attach(left)
+    apply.restore(keep=job.working())
 
 
 @bpy.app.handlers.persistent
 def before_load(*_: Any) -> None:
     running = job.DESK.job
     if running is not None and not running.ended and bpy.data.filepath:
-        _unsaved[bpy.data.filepath] = running.record()
+        _unsaved[bpy.data.filepath] = job.Job.from_record(running.record())
 
 
 @bpy.app.handlers.persistent
@@ -102,8 +110,7 @@ def after_save(*_: Any) -> None:
 @bpy.app.handlers.persistent
 def after_undo(*_: Any) -> None:
     # Undo can bring back a preview whose job has ended since.
-    current = job.DESK.job
-    apply.restore(keep=current.id if current is not None else "")
+    apply.restore(keep=job.working())
 
 
 HANDLERS = {

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import bpy
@@ -26,63 +24,14 @@ from weft_wire.parameters import to_mapping, validate
 
 from . import apply, pixels
 from .cameras import export_cameras
-from .errors import SceneError
-from .export import Target, export_objects
+from .desk import DESK, Job, working
+from .errors import SceneError, describe
+from .export import export_objects
 from .link import LINK
 
-__all__ = ["DESK", "Job", "attach", "cancel", "pump", "release", "start", "texture_objects"]
+__all__ = ["DESK", "Job", "attach", "cancel", "fail", "pump", "release", "start", "texture_objects", "working"]
 
 LARGEST_PREVIEW = 1024  # pixels; a larger picture would hold up Blender's main thread for more than a frame
-
-
-@dataclass
-class Job:
-    """What the add-on knows about one job; plain values only, so that it outlives undo and file loading."""
-
-    id: str
-    targets: list[Target]
-    params: dict[str, Any]
-    state: str = "sending"  # then the server's states, and at the end: applied | failed | cancelled
-    phase: str = ""
-    step: int = 0
-    total: int = 0
-    warnings: list[str] = field(default_factory=list)
-    error: WireError | None = None
-    info: dict[str, Any] = field(default_factory=dict)
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)  # the results, for scripts
-    started: float = field(default_factory=time.monotonic)
-    seconds: dict[str, float] = field(default_factory=dict)  # export, first_preview, total
-
-    @property
-    def ended(self) -> bool:
-        return self.state in ("applied", "failed", "cancelled", "poison")
-
-    @property
-    def fraction(self) -> float:
-        """How far the present phase is, 0 to 1."""
-        return self.step / self.total if self.total else 0.0
-
-    def record(self) -> dict[str, Any]:
-        """What a file must remember to find the job again."""
-        return {"id": self.id, "targets": [asdict(target) for target in self.targets], "params": self.params}
-
-
-@dataclass
-class Desk:
-    """The one job on the desk, and pictures that the thread is preparing for it."""
-
-    job: Job | None = None
-    complaint: WireError | None = None  # why the last button did nothing
-    previews: bool = True
-    preparing: dict[int, Future[Any]] = field(default_factory=dict)  # by object, the latest
-    result: Future[Any] | None = None
-    thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="weft-pixels"))
-
-    def put(self, job: Job | None) -> None:
-        self.job, self.preparing, self.result = job, {}, None
-
-
-DESK = Desk()
 
 
 def start(
@@ -122,21 +71,31 @@ def start(
     return job
 
 
-def attach(record: dict[str, Any]) -> Job:
-    """Follow a job again that `record` describes: after a file was loaded, or in another Blender."""
+def attach(job: Job) -> None:
+    """Follow a job again that was begun before: after a file was loaded, or in another Blender."""
     assert LINK.session is not None
-    job = Job(record["id"], [Target(**target) for target in record["targets"]], record["params"], state="waiting")
     DESK.put(job)
     DESK.previews = True
     LINK.session.watch(job.id)
-    return job
 
 
 def cancel() -> None:
-    """Ask the server to stop the job on the desk."""
-    if DESK.job is not None and not DESK.job.ended and LINK.session is not None:
-        DESK.job.phase = "cancelling"
-        LINK.session.cancel(DESK.job.id)
+    """Ask the server to stop the job on the desk; while it cannot be reached, the job ends here at once."""
+    if DESK.job is None or DESK.job.ended or LINK.session is None:
+        return
+    DESK.job.phase = "cancelling"
+    LINK.session.cancel(DESK.job.id)
+    if not LINK.connected:
+        change_state(DESK.job, "cancelled", None)
+
+
+def fail(error: Exception) -> bool:
+    """End the job on the desk because of a defect of ours; the result stays on the server."""
+    if DESK.job is None or DESK.job.ended:
+        return False
+    message, hint = describe(error)
+    change_state(DESK.job, "failed", WireError("internal", message, hint))
+    return True
 
 
 def release() -> None:

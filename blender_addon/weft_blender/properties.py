@@ -11,7 +11,7 @@ import bpy
 from weft_wire.jobs import TextureParams
 from weft_wire.parameters import Param, params_of
 
-from .job import DESK
+from .desk import DESK
 
 __all__ = ["PARAMETER_NAMES", "PROGRESS", "WeftSettings", "parameters_of", "property_of"]
 

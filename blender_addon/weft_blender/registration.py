@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Callable
 
 import bpy
 
@@ -20,11 +21,17 @@ def register() -> None:
     bpy.types.Scene.weft = bpy.props.PointerProperty(type=properties.WeftSettings)
     bpy.types.WindowManager.weft_progress = properties.PROGRESS
     handlers.register()
-    atexit.register(leave)
+    atexit.register(at_exit())
+
+
+def at_exit() -> Callable[[], None]:
+    """What to do when the process ends. The module `bpy` 4.5 hangs on exit while anything is registered; the
+    application frees its data before Python ends, and must not be asked to unregister then."""
+    return unregister if getattr(bpy.app, "module", False) else leave
 
 
 def unregister() -> None:
-    atexit.unregister(leave)
+    atexit.unregister(at_exit())
     leave()
     handlers.unregister()
     del bpy.types.Scene.weft, bpy.types.WindowManager.weft_progress

@@ -153,3 +153,23 @@ def test_result_of_a_vanished_object_is_kept(bpy: Any, obj: Any) -> None:
     bpy.data.objects.remove(obj)
     assert not put_result("Suzanne")
     assert bpy.data.images["Weft Suzanne"].use_fake_user
+
+
+def test_undo_never_ends_at_a_preview(bpy: Any, obj: Any) -> None:
+    """An undo step that the user made while previews came holds one; going back to it takes it off again."""
+    from weft_blender.apply import show_preview
+
+    before, name = looks(obj), obj.name
+    bpy.ops.ed.undo_push(message="scene")
+    show_preview(name, "UVMap", "job", 0, *preview())
+    obj.location.x = 1
+    bpy.ops.ed.undo_push(message="moved meanwhile")
+    put_result(name)
+    bpy.ops.ed.undo_push(message="Weft Texture")
+    bpy.ops.ed.undo()
+    obj = bpy.data.objects[name]
+    assert obj.location.x == 1
+    assert looks(obj) == before
+    bpy.ops.ed.redo()
+    assert {material for _, material in looks(bpy.data.objects[name])} == {f"Weft {name}"}
+    np.testing.assert_array_equal(content(bpy.data.images[f"Weft {name}"]), PICTURE)

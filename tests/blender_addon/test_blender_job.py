@@ -182,6 +182,44 @@ def test_file_of_a_forgotten_job_looks_as_before(bpy: Any, obj: Any, link: Any, 
     assert worn(bpy.data.objects[name]) == "Before"
 
 
+@pytest.mark.parametrize("text", ["no json", "[]", '{"id": 3}', '{"id": "a", "targets": [1], "params": {}}'])
+def test_damaged_record_is_ignored(bpy: Any, obj: Any, link: Any, tmp_path: Path, text: str) -> None:
+    from weft_blender import handlers, job
+
+    bpy.context.scene[handlers.RECORD] = text
+    handlers.recall()
+    assert job.DESK.job is None
+
+
+def test_job_without_a_server_can_be_cancelled(bpy: Any, addon: ModuleType, obj: Any, tmp_path: Path) -> None:
+    """A file whose job nobody can be asked about does not lock the button."""
+    from weft_blender import handlers, job
+    from weft_blender.link import LINK
+
+    LINK.open("", str(tmp_path / "keys"))
+    bpy.context.scene[handlers.RECORD] = json.dumps({"id": "abc", "targets": [], "params": {}})
+    handlers.recall()
+    assert job.working() == "abc"
+    job.cancel()
+    assert job.working() == ""
+    LINK.close()
+
+
+def test_defect_ends_the_job_not_the_timer(bpy: Any, obj: Any, link: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from weft_blender import apply, handlers, job
+
+    def broken(*_: Any) -> bool:
+        raise ZeroDivisionError("a defect")
+
+    mine = job.start([obj], params("stream", steps=10))
+    monkeypatch.setattr(apply, "show_preview", broken)
+    deadline = time.monotonic() + 60
+    while not mine.ended and time.monotonic() < deadline:
+        assert handlers.tick() > 0
+        time.sleep(0.01)
+    assert str(mine.error) == "ZeroDivisionError: a defect (this is a defect of the add-on: please report it)"
+
+
 def test_vanished_object_loses_nothing(bpy: Any, obj: Any, link: Any) -> None:
     from weft_blender import job
 
