@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from weft.geometry.camera import Camera, frame_object, look_at
 from weft.geometry.mesh import Mesh
 from weft.spaces.surface import Surface, build_surface
-from weft.tasks.phases import Painter, decal_phase, resized, view_phase
+from weft.tasks.phases import DECAL_SCALE, MOST_EXEMPLAR, Painter, decal_phase, resized, view_phase
 from weft.tasks.rendering import BACKGROUND, render_surface
 from weft.tasks.report import Finished, contact_sheet, measure, textures_of, turntable
 from weft.tasks.texture import texture
@@ -235,6 +235,19 @@ def test_pictures_are_resized_by_their_longer_side(shape, longer, expected):
     scaled = resized(picture, longer)
     assert scaled.shape == (*expected, 3)
     assert np.abs(scaled - 0.4).max() < 1e-5
+
+
+def test_of_a_huge_pattern_the_middle_is_taken_at_its_scale():
+    """A ramp over a picture that spans 6000 view pixels: steep as it should be, and no longer than memory allows."""
+    ramp = np.broadcast_to(np.linspace(0, 1, 1200, dtype=np.float32)[None, :, None], (600, 1200, 3))
+    for scale in (1.0, 2.0):
+        exemplar = Painter(ramp, 6000.0).exemplar(scale)
+        height, width = exemplar.image.shape[:2]
+        assert width == pytest.approx(MOST_EXEMPLAR * scale / DECAL_SCALE, abs=1)
+        assert height == pytest.approx(width / 2, rel=0.02)
+        values = exemplar.image[0, :, 0] * 0.5 + 0.5
+        assert values[-1] - values[0] == pytest.approx(width / (6000 * scale), rel=0.02)
+        assert values.mean() == pytest.approx(0.5, abs=2e-3)
 
 
 def test_shrinking_a_picture_averages_it():

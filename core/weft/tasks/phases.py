@@ -38,6 +38,7 @@ DECAL_SCALE = 2.0  # decal pixels per view pixel, at most
 DECAL_PIXELS = 500_000  # of surface seen by all decals together, at most: bounds time and memory of large scenes
 MOST_DECALS = 240
 TEXELS_PER_PIXEL = 1.2  # of a decal, at least: finer ones would paint what the texture cannot hold
+MOST_EXEMPLAR = 1280  # pixels of an exemplar's longer side in the decals: its memory and time grow with the square
 EXEMPLAR_SPAN = 0.6  # of a view's side that the exemplar's longer side covers at pattern scale 1
 VIEW_EXPONENTS = (6.0, 60.0)  # of a view's weight, from the first to the last step
 DECAL_EXPONENT = 40.0  # practically one owner a texel, with a narrow blend between owners
@@ -53,8 +54,17 @@ class Painter:
     span: float  # view pixels that its longer side covers
 
     def exemplar(self, scale: float = 1.0) -> Exemplar:
-        """The exemplar for images with `scale` pixels per view pixel."""
-        return Exemplar(resized(self.picture, max(Exemplar.SMALLEST, round(self.span * scale))))
+        """The exemplar for images with `scale` ≤ DECAL_SCALE pixels per view pixel; of a huge one the middle."""
+        kept = min(1.0, MOST_EXEMPLAR / (self.span * DECAL_SCALE))
+        side = max(Exemplar.SMALLEST, round(self.span * kept * scale))
+        return Exemplar(resized(_middle(self.picture, kept), side))
+
+
+def _middle(picture: np.ndarray, part: float) -> np.ndarray:
+    """The middle of [h, w, 3], `part` in (0, 1] of both sides."""
+    height, width = (max(2, round(side * part)) for side in picture.shape[:2])
+    top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
+    return picture[top : top + height, left : left + width]
 
 
 def resized(picture: np.ndarray, longer_side: int) -> np.ndarray:
