@@ -23,7 +23,7 @@ from weft_wire.keys import home
 
 __all__ = ["Finding", "add_parser", "examine"]
 
-NEEDED = ("numpy", "pyzmq", "msgpack", "torch", "numba", "scipy", "pillow", "xatlas", "trimesh", "rich")
+NEEDED = ("numpy", "pyzmq", "msgpack", "torch", "numba", "scipy", "pillow", "xatlas", "rich")
 FREE = 2 << 30  # bytes of disk that are comfortable
 
 

@@ -27,7 +27,7 @@ class Channel:
         self._address = end.address
         self.connected = False
         self.heard = time.monotonic()
-        self._pinged = self.heard
+        self._spoke = self.heard
         options = self.socket
         options.curve_serverkey, options.curve_publickey, options.curve_secretkey = (
             end.server_key, keys.public, keys.secret,
@@ -47,6 +47,7 @@ class Channel:
     def send(self, message: Any, payload: Any = None) -> None:
         """Never blocks: the queue has no limit of its own. Large payloads are not copied."""
         frames = encode(message, payload)
+        self._spoke = time.monotonic()
         self.socket.send_multipart(frames[:2], zmq.SNDMORE if payload is not None else 0)
         if payload is not None:
             self.socket.send(payload, copy=len(payload) < 65536)
@@ -71,8 +72,7 @@ class Channel:
         now = time.monotonic()
         if now - self.heard > SILENCE:
             raise WireError("not_connected", f"the server at {self._address} has been silent for {SILENCE:.0f} s")
-        if now - max(self.heard, self._pinged) > HEARTBEAT:
-            self._pinged = now
+        if now - self._spoke > HEARTBEAT:  # a client that only listens, to a long job say, must speak too
             self.send(Ping())
 
     def _judge(self, event: int) -> None:

@@ -123,8 +123,11 @@ class Exchange:
             preview = self._previews.add(message, payload)
             if preview is not None:
                 self._events.put(preview)
-        elif not self._requests.answered(message, payload) and isinstance(message, Error) and not self.welcome:
-            raise message.raised()
+        elif not self._requests.answered(message, payload) and isinstance(message, Error):
+            if message.code == "hello_first":
+                raise WireError("not_connected", "the server has dropped this connection", "it is taken up again")
+            if not self.welcome:
+                raise message.raised()
 
     def fill(self, link: Link) -> None:
         """Send what may be sent: every request, and as many chunks as the credit allows."""

@@ -31,7 +31,7 @@ class TextureParams:
         "automatic", choices=("automatic", "scene", "both"), help="a ring of cameras, those of the scene, or both"
     )
     pattern_scale: float = param(
-        1.0, minimum=0.1, maximum=10, help="size of the exemplar on the object; 1 = the exemplar spans one view"
+        1.0, minimum=0.1, maximum=10, help="size of the exemplar on the object; 1 = it spans 0.6 of a view"
     )
     decals: bool = param(True, help="denoise fine detail face-on to the surface")
     report: bool = param(False, help="measure quality and return contact sheet and turntable")

@@ -99,7 +99,7 @@ class Welcome:
 @message("PING", "client")
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Every 10 s on an idle connection; 30 s of silence end it. Answer: PONG."""
+    """After 10 s without sending, whatever was received; 30 s of silence end a connection. Answer: PONG."""
 
     request: int = request()
 

@@ -23,6 +23,7 @@ from weft_wire.events import (
     ProgressEvent,
     ResultEvent,
     StateEvent,
+    WarningEvent,
 )
 from weft_wire.keys import key_pair, public_hex
 from weft_wire.messages import CHUNK, PreviewChunk
@@ -163,3 +164,30 @@ def test_previews_are_whole_or_not_at_all() -> None:
     assert whole is not None
     assert (whole.image == image).all()
     assert assembly.add(*parts(3)[1]) is None
+
+
+def test_a_client_that_only_listens_stays_connected(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through a job much longer than the silence after which the server gives up a connection."""
+    monkeypatch.setattr("weft_wire.channel.HEARTBEAT", 0.3)
+    monkeypatch.setattr("weft_server.front.SILENCE", 1.0)
+    with session_of(server, "listener") as session:
+        pumped = Pumped(session)
+        job_id = session.submit("practice", {"steps": 100, "pause": 0.05}, ONE)
+        pumped.until(StateEvent, lambda event: event.state == "succeeded")
+        assert [event.status for event in pumped.seen if isinstance(event, ConnectionEvent)] == ["connected"]
+        session.fetch(job_id)
+        pumped.until(ResultEvent)
+
+
+def test_a_connection_that_the_server_has_dropped_is_taken_up_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weft_wire.channel.HEARTBEAT", 2.5)  # too seldom for this server
+    monkeypatch.setattr("weft_server.front.SILENCE", 0.5)
+    with session_of(server, "dropped") as session:
+        pumped = Pumped(session)
+        session.submit("practice", {"steps": 100, "pause": 0.05}, ONE)
+        pumped.until(ConnectionEvent, lambda event: event.status == "disconnected")
+        pumped.until(StateEvent, lambda event: event.state == "succeeded")
+        sequence = [event.seq for event in pumped.seen if isinstance(event, StateEvent | WarningEvent)]
+        assert sequence == list(range(1, len(sequence) + 1))
