@@ -283,3 +283,20 @@ def test_patch_distance_keeps_inside_the_mask() -> None:
     assert inside < 0.4 * outside
     with pytest.raises(InvalidInput, match="patch"):
         metrics.patch_distance([image], [image], [np.zeros((64, 64), bool)])
+
+
+def test_the_two_sides_of_a_sheet_are_no_seam():
+    side = 24
+    rows, columns = np.mgrid[:side, :side].astype(np.float32)
+    position = np.full((side, 2 * side + 4, 3), np.nan, np.float32)
+    chart = np.full(position.shape[:2], -1, np.int32)
+    normal = np.zeros_like(position)
+    for k, left in enumerate((0, side + 4)):  # front and back of one square, a hair apart
+        position[:, left : left + side] = np.stack([columns, rows, np.full_like(rows, 0.01 * k)], -1)
+        normal[:, left : left + side, 2] = 1 - 2 * k
+        chart[:, left : left + side] = k
+    texture = np.random.default_rng(0).random((*chart.shape, 3), np.float32)
+    assert metrics.seam_energy(texture, position, chart, normal) == 1
+    every = metrics.seam_energy(texture, position, chart)
+    assert every > 1.1
+    assert metrics.seam_energy(texture, position, chart, np.abs(normal)) == every

@@ -26,20 +26,22 @@ def seam_energy(
     texture: np.ndarray,  # f4 [T, T, 3]
     position: np.ndarray,  # f4 [T, T, 3] world position of each texel's centre, NaN outside the charts
     chart: np.ndarray,  # i4 [T, T], -1 outside the charts
+    normal: np.ndarray | None = None,  # f4 [T, T, 3] unit normals
     seed: int = 0,
 ) -> float:
     """Mean |difference| across chart borders over that of neighbours inside charts at the same 3D distance.
 
     1 means that a seam cannot be told from the rest. Pairs are texel centres near chart borders, on different charts,
     at most 1.5 texels apart in 3D; texels further inside never count, since two sheets that lie close together are not
-    a seam. A surface without seams gives 1.
+    a seam. Nor are, with `normal`, the two sides of a sheet that meet at its rim: such texels face apart. A surface
+    without seams gives 1.
     """
     rng = np.random.default_rng(seed)
     inner_distance, inner_change = _inner_pairs(texture, position, chart, rng)
     if len(inner_distance) == 0:
         raise InvalidInput("no two neighbouring texels share a chart", "use a larger texture")
     texel = _texel_size(position, chart)
-    distance, change = _border_pairs(texture, position, chart, _REACH * texel, rng)
+    distance, change = _border_pairs(texture, position, chart, normal, _REACH * texel, rng)
     if len(distance) == 0:
         return 1.0
     expected = float(_expected_change(inner_distance / texel, inner_change, distance / texel).mean())
@@ -76,7 +78,12 @@ def _inner_pairs(
 
 
 def _border_pairs(
-    texture: np.ndarray, position: np.ndarray, chart: np.ndarray, reach: float, rng: np.random.Generator
+    texture: np.ndarray,
+    position: np.ndarray,
+    chart: np.ndarray,
+    normal: np.ndarray | None,
+    reach: float,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """3D distances and mean |differences| of texels of different charts, both within two texels of a border."""
     padded = np.pad(chart, 2, constant_values=-1)
@@ -90,6 +97,8 @@ def _border_pairs(
         return np.zeros(0), np.zeros(0)
     a, b = KDTree(points).query_pairs(reach, output_type="ndarray").T
     apart = chart[rows[a], columns[a]] != chart[rows[b], columns[b]]
+    if normal is not None:
+        apart &= (normal[rows[a], columns[a]] * normal[rows[b], columns[b]]).sum(-1) > 0
     a, b = a[apart], b[apart]
     change = np.abs(texture[rows[a], columns[a]] - texture[rows[b], columns[b]]).mean(-1)
     return np.linalg.norm(points[a] - points[b], axis=-1), change

@@ -23,6 +23,7 @@ import torch
 from scipy.ndimage import uniform_filter
 from torch.nn import functional
 
+from weft.errors import InvalidInput
 from weft.models.exemplar_levels import Exemplar, Level, coarse_cells
 from weft.models.patch_kernels import emit, patch_match, seed_matches
 from weft.schedule import NoiseLevel
@@ -89,7 +90,8 @@ class ExemplarDenoiser:
 
     One object serves one trajectory: matches are carried from step to step. The same seed gives the same bytes.
     `mask` bool [N, H, W] limits matching (and the mass balance) to patches that touch it; elsewhere the estimate is the
-    exemplar's mean colour. `guide` f4 [N, H, W, G] goes with the exemplar's own guide. H, W multiples of 16.
+    exemplar's mean colour. `guide` f4 [N, H, W, G] goes with the exemplar's own guide;
+    InvalidInput if only one of them is there. H, W multiples of 16.
     """
 
     def __init__(
@@ -101,6 +103,9 @@ class ExemplarDenoiser:
         mask: np.ndarray | None = None,
         guide: np.ndarray | None = None,
     ) -> None:
+        if (guide is None) != (exemplar.guide is None):
+            lacking = "exemplar" if exemplar.guide is None else "views"
+            raise InvalidInput(f"the {lacking} have no guide, the other side has one", "guide both or neither")
         self.exemplar = exemplar
         self.settings = settings or ExemplarSettings()
         self.mask = None if mask is None else torch.from_numpy(np.ascontiguousarray(mask, np.float32))[:, None]
@@ -217,7 +222,7 @@ class ExemplarDenoiser:
         old = np.empty((*shape, 2), np.int32)
         shift = (last.d * last.patch - prepared.d * prepared.patch) // 2
         seed_matches(last.offsets, last.step, old, step, shift, prepared.rows, prepared.columns)
-        return old, max(2, settings.iterations)
+        return old, max(4, settings.iterations)
 
     def _occupancy_penalty(self, queries: _Queries, offsets: np.ndarray) -> np.ndarray:
         """A price on parts of the exemplar that are used more than their share: [rows, columns]."""

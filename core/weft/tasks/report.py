@@ -141,13 +141,14 @@ def _round_trip(finished: Finished) -> list[np.ndarray]:
 
 
 def _positions(cameras: Sequence[Camera], depths: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """World position f4 [H, W, 3] of what each pixel of each perspective view sees."""
+    """World position f4 [H, W, 3] of what each pixel of each view sees."""
     found = []
     for camera, depth in zip(cameras, depths, strict=True):
         rows, columns = np.mgrid[: camera.height, : camera.width] + 0.5
-        ray = np.stack([(columns - camera.cx) / camera.fx, -(rows - camera.cy) / camera.fy, -np.ones_like(rows)], -1)
-        solid = np.where(np.isfinite(depth), depth, 0)[..., None]
-        found.append((ray * solid @ camera.pose[:3, :3].T + camera.center).astype(np.float32))
+        solid = np.where(np.isfinite(depth), depth, 0)
+        spread = np.ones_like(solid) if camera.orthographic else solid
+        right, up = (columns - camera.cx) / camera.fx * spread, -(rows - camera.cy) / camera.fy * spread
+        found.append((np.stack([right, up, -solid], -1) @ camera.pose[:3, :3].T + camera.center).astype(np.float32))
     return found
 
 
@@ -167,10 +168,12 @@ def _seam_energy(finished: Finished) -> float:
         inside, own = surface.chart[i], surface.object == i
         position = np.full((*inside.shape, 3), np.nan, np.float32)
         position[inside] = surface.position[own]
+        normal = np.zeros((*inside.shape, 3), np.float32)
+        normal[inside] = surface.normal[own]
         triangle = np.full(inside.shape, -1, np.int32)
         triangle[inside] = surface.triangle[own] - first
         energies.append(
-            seam_energy(finished.textures[i], position, chart_map(triangle, chart_ids(mesh)), finished.seed)
+            seam_energy(finished.textures[i], position, chart_map(triangle, chart_ids(mesh)), normal, finished.seed)
         )
         first += len(mesh.faces)
     return float(np.mean(energies))

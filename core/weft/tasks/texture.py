@@ -80,14 +80,15 @@ def texture(
     meshes: world space, Z up, front towards -Y. exemplar: f4 [H, W, 3] sRGB in [0, 1], instead of a prompt. size:
     pixels of a view's side, rounded up to a multiple of 16. views: ring cameras; more are added for coverage.
     pattern_scale: 1 lets the exemplar span 0.6 of a view. Raises WeftError before the first event if something is wrong
-    with the input.
+    with the input. Sets torch to one thread.
     """
+    torch.set_num_threads(1)  # the same bytes everywhere; and beside Numba's threads torch's only wait for each other
+    clock = _Clock()
     _check(meshes, cameras, cameras_from, model)
     material, picture = _choose(prompt, exemplar)
     size = -(-size // VIEW_UNIT) * VIEW_UNIT
     painter = Painter(picture, EXEMPLAR_SPAN * size * pattern_scale)
     Exemplar(picture)  # refuses what cannot be painted with
-    clock = _Clock()
     yield Progress("prepare", 1, 2, "reading UVs")
     with clock.phase("unwrap"):
         ready, made, warnings = _with_uvs(meshes, texture_size)
@@ -209,7 +210,6 @@ def _unfilled(phase: Phase) -> float:
 
 def warm_up() -> None:
     """Compile or load every kernel, by texturing a tetrahedron small."""
-    torch.set_num_threads(1)  # beside Numba's threads, torch's own only wait for each other
     corners = np.array([[1, 1, 1], [-1, -1, 1], [-1, 1, -1], [1, -1, -1]], np.float32)
     faces = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]], np.int32)
     tile = np.random.default_rng(0).random((64, 64, 3), np.float32)
