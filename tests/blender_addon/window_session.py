@@ -53,12 +53,14 @@ def session() -> Iterator[float]:
     assert mine is not None
     yield from until(lambda: "first_preview" in mine.seconds, 120, "no preview came")
     REPORT["first_preview"] = time.monotonic() - began
-    shown = lambda: sum(pump > 0.002 for pump in pumps)  # noqa: E731
+    shown = lambda: sum(computing > 0.002 for _, computing in pumps)  # noqa: E731
     yield from until(lambda: mine.ended or shown() >= 5, 200, "the job does not proceed")
     picture("forming")
-    yield from until(lambda: mine.ended, 200, "the job does not end")
+    yield from until(lambda: mine.ended, 400, "the job does not end")
     REPORT.update(state=mine.state, error=str(mine.error or ""), seconds=mine.seconds)
-    REPORT["longest_pump_ms"] = 1000 * max(pumps)
+    REPORT["longest_pump_ms"], REPORT["longest_pump_cpu_ms"] = (
+        1000 * max(column) for column in zip(*pumps, strict=True)
+    )
     REPORT["previews_shown"] = shown()
     REPORT["median_redraw_ms"] = 1000 * float(np.median(redraws)) if redraws else 0.0
     yield 1.5
@@ -127,14 +129,17 @@ def watch_drawing(panel: Any) -> list[float]:
     return drawn
 
 
-def time_pumps(job: Any) -> list[float]:
-    """How long each call of the add-on's timer holds the main thread, in seconds."""
+def time_pumps(job: Any) -> list[tuple[float, float]]:
+    """How long each call of the add-on's timer holds the main thread, by the clock and in computing, in seconds.
+
+    On a busy machine the clock also counts the time that other programs take.
+    """
     times, pump = [], job.pump
 
     def timed() -> bool:
-        began = time.perf_counter()
+        began = time.perf_counter(), time.thread_time()
         changed = pump()
-        times.append(time.perf_counter() - began)
+        times.append((time.perf_counter() - began[0], time.thread_time() - began[1]))
         return changed
 
     job.pump = timed
