@@ -25,7 +25,11 @@ sys.path[:0] = [str(ROOT / "blender_addon"), str(ROOT / "server")]
 
 from weft_blender import bundled  # noqa: E402
 
-bundled.ensure_importable()
+try:
+    bundled.ensure_importable()
+except ImportError as error:
+    print(f"blender_texture: {error}", file=sys.stderr)
+    sys.exit(1)
 
 from weft_blender.errors import SceneError  # noqa: E402
 from weft_blender.exemplar import read_file  # noqa: E402

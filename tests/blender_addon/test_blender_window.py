@@ -103,3 +103,18 @@ def test_streaming_large_previews(archive: Path, practice: Any, tmp_path: Path) 
         f"\nwindow, 1024² previews: {report['previews_shown']} shown, "
         f"{stall(report)}; one redraw in software takes {report['median_redraw_ms']:.0f} ms"
     )
+
+
+def test_a_blender_without_our_packages_says_so_in_one_line(tmp_path: Path) -> None:
+    """Debian's Blender, bare: it may lack NumPy, and has neither the wheels nor a server."""
+    if shutil.which("blender") is None:
+        pytest.skip("this test needs: apt-get install blender")
+    command = ["blender", "-b", "--factory-startup", "-P", str(ROOT / "scripts" / "blender_texture.py"), "--"]
+    bare = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")} | {
+        "WEFT_HOME": str(tmp_path),
+        "HOME": str(tmp_path),
+    }
+    done = subprocess.run([*command, "--prompt", "bricks"], capture_output=True, text=True, timeout=120, env=bare)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "blender_texture: " in done.stderr
