@@ -20,8 +20,10 @@ from weft.tasks.report import Finished, contact_sheet, measure, textures_of, tur
 from weft.tasks.texture import texture
 from weft.tasks.view_plan import plan_views
 
-MEASURES = {"rerender_psnr", "view_psnr", "pairwise_psnr", "sharpness", "sharpness_own_resolution", "seam_energy",
-            "patch_distance", "peak_memory_mb", "instance_views"}  # fmt: skip
+MEASURES = {
+    "rerender_psnr", "view_psnr", "pairwise_psnr", "sharpness", "sharpness_own_resolution", "seam_energy",
+    "seam_energy_with_rims", "patch_distance", "peak_memory_mb", "instance_views",
+}  # fmt: skip
 
 
 def checks(side: int = 96, cell: int = 6) -> np.ndarray:

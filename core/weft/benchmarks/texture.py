@@ -21,6 +21,7 @@ COLUMNS: dict[str, str] = {  # key of the result's info -> heading
     "sharpness": "sharp",
     "sharpness_own_resolution": "sharp own",
     "seam_energy": "seam",
+    "seam_energy_with_rims": "with rims",
     "patch_distance": "patch",
     "coverage": "seen",
     "unfilled": "unfilled",

@@ -11,9 +11,9 @@ Kim, Koo, Yeo, Sung. *SyncTweedies: A General Generative Framework Based on Sync
 | instance-variable cases 1-3, 7-34          | `CASES`, five flags each |
 The canonical-variable and combined cases (4-6, 35-59) are not among these.
 
-Deviations: noise of η > 0 is drawn for each view by itself. Where ε is left alone and the network and φ see the same
-x_t, x0 is the denoiser's own, without the way through ε (which does not exist at α = 0). The paper's last
-synchronisation, of the decoded views, is the caller's: `space.synchronize(last.x0)`.
+Deviations: noise of η > 0, which the paper does not use, comes from the caller. Where ε is left alone and the network
+and φ see the same x_t, x0 is the denoiser's own, without the way through ε (which does not exist at α = 0). The paper's
+last synchronisation, of the decoded views, is the caller's: `space.synchronize(last.x0)`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 2. *decals*, re-noised to s = 1.6 and down to the end: structure and fine grain, face-on and at twice the views' scale.
 
 η = 1, with noise looked up in texture space: with η = 0 every view carries what it disagreed about along in its own
-noise and never reaches agreement, and the average of the disagreement is blur.
+noise, and the average of what is left is softer.
 """
 
 from __future__ import annotations

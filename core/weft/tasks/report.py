@@ -99,7 +99,8 @@ def measure(finished: Finished) -> dict[str, Any]:
         "pairwise_psnr": _measured(2, pairwise_view_psnr, again, cameras, positions, depths, cosines),
         "sharpness": _measured(3, _sharpness, renders, masks, shown),
         "sharpness_own_resolution": _measured(3, _sharpness, renders, masks, finished.painter.picture),
-        "seam_energy": _measured(3, _seam_energy, finished),
+        "seam_energy": _measured(3, _seam_energy, finished, False),
+        "seam_energy_with_rims": _measured(3, _seam_energy, finished, True),
         "patch_distance": _measured(4, patch_distance, renders, [shown], masks),
         "peak_memory_mb": _peak_memory(),
         "instance_views": len(space.views.cameras),
@@ -160,8 +161,8 @@ def _sharpness(renders: Sequence[np.ndarray], masks: Sequence[np.ndarray], exemp
     return relative_sharpness([renders[i] for i in inside], [masks[i] for i in inside], exemplar)
 
 
-def _seam_energy(finished: Finished) -> float:
-    """Mean over the objects."""
+def _seam_energy(finished: Finished, rims: bool) -> float:
+    """Mean over the objects. `rims`: texels that face apart count too, as the two sides of a sheet do at its rim."""
     surface, first = finished.surface, 0
     energies = []
     for i, mesh in enumerate(surface.meshes):
@@ -172,9 +173,9 @@ def _seam_energy(finished: Finished) -> float:
         normal[inside] = surface.normal[own]
         triangle = np.full(inside.shape, -1, np.int32)
         triangle[inside] = surface.triangle[own] - first
-        energies.append(
-            seam_energy(finished.textures[i], position, chart_map(triangle, chart_ids(mesh)), normal, finished.seed)
-        )
+        charts = chart_map(triangle, chart_ids(mesh))
+        facing = None if rims else normal
+        energies.append(seam_energy(finished.textures[i], position, charts, facing, finished.seed))
         first += len(mesh.faces)
     return float(np.mean(energies))
 
