@@ -6,6 +6,7 @@ methods never see what a network predicts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from weft.errors import InvalidInput
 from weft.schedule import NoiseLevel
 
-__all__ = ["Denoiser", "guided", "in_batches"]
+__all__ = ["Denoiser", "each", "guided", "in_batches"]
 
 
 class Denoiser(Protocol):
@@ -39,6 +40,17 @@ def guided(conditional: Denoiser, unconditional: Denoiser, scale: float) -> Deno
     def denoise(x: Tensor, level: NoiseLevel, /) -> Tensor:
         without = unconditional(x, level)
         return without + scale * (conditional(x, level) - without)
+
+    return denoise
+
+
+def each(denoisers: Sequence[Denoiser]) -> Denoiser:
+    """Image n goes to denoiser n: views with prompts, exemplars or models of their own."""
+
+    def denoise(x: Tensor, level: NoiseLevel, /) -> Tensor:
+        if len(x) != len(denoisers):
+            raise InvalidInput(f"{len(x)} images for {len(denoisers)} denoisers", "give one denoiser for each image")
+        return torch.cat([own(image, level) for own, image in zip(denoisers, x.split(1), strict=True)])
 
     return denoise
 
