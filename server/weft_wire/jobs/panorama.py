@@ -1,0 +1,69 @@
+"""Panoramas: wide images and full spheres, from words or a picture, with or without depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from weft_wire.arrays import ArraySpec
+from weft_wire.errors import WireError
+from weft_wire.jobs import parts
+from weft_wire.jobs.task import Task
+from weft_wire.parameters import param
+
+__all__ = ["PANORAMA", "PanoramaParams"]
+
+
+@dataclass(frozen=True, slots=True)
+class PanoramaParams:
+    """What a panorama job can be asked for."""
+
+    prompt: str = parts.prompt_param()
+    shape: str = param("sphere", choices=("sphere", "wide"), help="all around (2:1), or a wide image")
+    width: int = param(1024, minimum=256, maximum=8192, unit="px", help="width; a sphere is half as high")
+    height: int = param(256, minimum=64, maximum=2048, unit="px", help="height of a wide image")
+    window: int = param(256, minimum=64, maximum=1024, unit="px", help="side of the views that are denoised")
+    steps: int = parts.steps_param()
+    seed: int = parts.seed_param()
+    pattern_scale: float = param(
+        1.0, minimum=0.1, maximum=10, help="size of the exemplar in the panorama; 1 = it spans 0.6 of a view"
+    )
+    case: str = parts.case_param()
+    report: bool = parts.report_param()
+    model: str = parts.model_param()
+
+
+def _check(params: PanoramaParams, names: frozenset[str]) -> None:
+    parts.check_look(params, names)
+    meshes = any(name.startswith("mesh.") for name in names)
+    if meshes and "depth" in names:
+        raise WireError("invalid_input", "there are both a depth map and meshes", "send one of them")
+    if meshes and params.shape != "sphere":
+        raise WireError(
+            "invalid_input", "a wide image cannot be made around a scene", "choose the sphere, or send a depth map"
+        )
+
+
+PANORAMA = Task(
+    name="panorama",
+    help="make a wide or spherical panorama, from words or from a picture",
+    params=PanoramaParams,
+    inputs=(
+        parts.EXEMPLAR,
+        ArraySpec(
+            "depth",
+            "f4",
+            ("rows", "columns"),
+            "distance of what the panorama shows, 0 or less for sky, as wide as it is",
+        ),
+        *parts.MESH,
+        ArraySpec("viewpoint", "f4", (3,), "where the panorama is taken from; the middle of the meshes when absent"),
+    ),
+    results=(
+        ArraySpec("panorama", "u1", ("H", "W", 3), "the panorama, sRGB; the middle of a sphere looks towards +Y"),
+        parts.CONTACT_SHEET,
+        parts.TURNTABLE,
+    ),
+    dimensions={**parts.MESH_DIMENSIONS, **parts.PICTURE_DIMENSIONS, "rows": (16, 8192), "columns": (16, 16384)},
+    least={"mesh": 0},
+    check=_check,
+)
