@@ -42,6 +42,7 @@ class CanonicalNoise:
         index: NDArray[np.int32],  # [N·H·W], the cell that each pixel of each view looks up; -1: none
         cells: int,
         view_shape: tuple[int, int, int],  # N, H, W
+        signs: NDArray[np.float32] | None = None,  # [N·H·W] of -1 and 1: a negative shows its cell's noise negated
     ) -> None:
         views, height, width = view_shape
         if index.shape != (views * height * width,):
@@ -55,13 +56,14 @@ class CanonicalNoise:
         lookup = whitened(index, views)
         self._pixels = torch.from_numpy(np.flatnonzero(lookup >= 0))
         self._cells = torch.from_numpy(lookup[lookup >= 0].astype(np.int64))
+        self._signs = torch.ones(1) if signs is None else torch.from_numpy(signs[lookup >= 0])
 
     def __call__(self, channels: int, generator: torch.Generator) -> Tensor:
         """A new draw, [N, channels, H, W]."""
         views, height, width = self.view_shape
         field = gaussian((self.cells, channels), generator)
         rows = gaussian((views * height * width, channels), generator)
-        rows[self._pixels.to(rows.device)] = field[self._cells.to(rows.device)]
+        rows[self._pixels.to(rows.device)] = field[self._cells.to(rows.device)] * self._signs.to(rows.device)[:, None]
         return rows.reshape(views, height, width, channels).permute(0, 3, 1, 2)
 
 

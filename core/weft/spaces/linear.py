@@ -7,8 +7,10 @@ pixels, splats, planes). A concrete space only builds P, once per job, and may b
 - unproject   views -> G rows, with G = D⁻¹Pᵀ, D = diag(Pᵀ P 1) by default: G P 1 = 1, so constants survive;
               cells that no view sees are then copied from the cell that `fill` names
 - solve       argmin_z ‖P z - rows‖² + λ‖z - z0‖² by a few preconditioned conjugate-gradient steps
-- synchronize F = P ∘ G on the pixels that see a cell; the others keep their own values
-All are linear. Where every pixel sees one cell (P is a lookup), F∘F = F.
+- aggregate   unproject, or where `iterations` > 0 the solution from there: for pixels that mix many cells (splats)
+- synchronize F = P ∘ aggregate on the pixels that see a cell; the others keep their own values
+All are linear, but for `solve`, whose step lengths depend on the views (scaling and constants pass through it all the
+same). Where every pixel sees one cell (P is a lookup), F∘F = F.
 """
 
 from __future__ import annotations
@@ -29,13 +31,16 @@ __all__ = ["LinearSpace", "SparseMatrix", "identity", "lookup", "permutation"]
 
 @dataclass(frozen=True, eq=False)
 class LinearSpace:
-    """See the module. `residual_passes` ≥ 0 adds z += G (w - P z) so often: sharper where pixels mix cells."""
+    """See the module. Sharper where pixels mix cells: `residual_passes` ≥ 0 adds z += G (w - P z) so often, `iterations`
+    ≥ 0 solves so long from there, towards it with `damping` ≥ 0."""
 
     projection: SparseMatrix  # P [N·H·W, cells]; a row without entries is a pixel that sees nothing
     view_shape: tuple[int, int, int]  # N, H, W
     gather: SparseMatrix | None = None  # G [cells, N·H·W], rows sum to 1 or have no entry; None: D⁻¹Pᵀ
     fill: NDArray[np.int32] | None = None  # [cells], the seen cell that an unseen one copies, itself, or -1 (stays 0)
     residual_passes: int = 0
+    iterations: int = 0
+    damping: float = 1.0
 
     def __post_init__(self) -> None:
         rows, cells = self.projection.shape
@@ -69,6 +74,11 @@ class LinearSpace:
         """[N·H·W] the cell that counts most for a pixel, -1 for none: the index that `noise.projected` wants."""
         return self.projection.strongest_columns()
 
+    @cached_property
+    def signs(self) -> NDArray[np.float32]:
+        """[N·H·W] with which sign a pixel shows that cell: -1 in a negative, 1 elsewhere, 0 where it sees nothing."""
+        return self.projection.strongest_signs()
+
     @property
     def coverage(self) -> float:
         """Fraction of the cells that are seen, in [0, 1]."""
@@ -80,17 +90,16 @@ class LinearSpace:
 
     def unproject(self, rows: Tensor) -> Tensor:
         """Pixels [N·H·W, C] to cells [cells, C], unseen cells filled."""
-        z = self._unprojection @ rows
-        targets, sources = self._fill_map
-        z[targets] = z[sources]
-        return z
+        return self._filled(self._unprojection @ rows)
 
     def aggregate(self, rows: Tensor) -> Tensor:
-        """`unproject`, then the residual passes."""
+        """`unproject`, then the residual passes, then the iterations."""
         z = self.unproject(rows)
         covered = self._covered_column(rows)
         for _ in range(self.residual_passes):
             z += self.unproject(covered * (rows - self.project(z)))
+        if self.iterations:
+            z = self._filled(self.solve(rows, z, iterations=self.iterations, damping=self.damping))
         return z
 
     def solve(self, rows: Tensor, z0: Tensor | None = None, *, iterations: int = 2, damping: float = 1.0) -> Tensor:
@@ -147,6 +156,12 @@ class LinearSpace:
             return self.gather
         d = self._row_sums_of_gram
         return self.projection.transpose.rows_scaled(np.divide(1, d, out=np.zeros_like(d), where=d > 0))
+
+    def _filled(self, z: Tensor) -> Tensor:
+        """`z` [cells, C] itself, unseen cells overwritten by the seen ones that they copy."""
+        targets, sources = self._fill_map
+        z[targets] = z[sources]
+        return z
 
     @cached_property
     def _fill_map(self) -> tuple[Tensor, Tensor]:

@@ -97,9 +97,19 @@ class SparseMatrix:
         return self.rows_scaled(np.divide(1, sums, out=np.zeros_like(sums), where=sums != 0))
 
     def strongest_columns(self) -> NDArray[np.int32]:
-        """[R] the column of each row's largest value (the first of equals), -1 for a row without entries."""
+        """[R] the column of each row's largest magnitude (the first of equals), -1 for a row without entries."""
+        entries = self._strongest_entries()
+        return np.where(entries >= 0, self.indices[entries], -1) if len(self.indices) else entries
+
+    def strongest_signs(self) -> NDArray[np.float32]:
+        """[R] the sign of the entry that `strongest_columns` names, -1 or 1; 0 for a row without entries."""
+        entries = self._strongest_entries()
+        signs = np.sign(self.values)
+        return np.where(entries >= 0, signs[entries], 0) if len(signs) else np.zeros(self.shape[0], np.float32)
+
+    def _strongest_entries(self) -> NDArray[np.int32]:
         strongest = np.empty(self.shape[0], np.int32)
-        _strongest_columns(self.row_starts, self.indices, self.values, strongest)
+        _strongest_entries(self.row_starts, self.values, strongest)
         return strongest
 
     def __matmul__(self, dense: Tensor) -> Tensor:
@@ -164,10 +174,10 @@ def _scale_rows(row_starts, values, weights, out):  # i4 [R+1], f4 [E], f4 [R], 
 
 
 @parallel_kernel
-def _strongest_columns(row_starts, indices, values, out):  # i4 [R+1], i4 [E], f4 [E], i4 [R]
+def _strongest_entries(row_starts, values, out):  # i4 [R+1], f4 [E], i4 [R]
     for row in numba.prange(len(row_starts) - 1):
         best = -1
         for entry in range(row_starts[row], row_starts[row + 1]):
-            if best < 0 or values[entry] > values[best]:
+            if best < 0 or abs(values[entry]) > abs(values[best]):
                 best = entry
-        out[row] = indices[best] if best >= 0 else -1
+        out[row] = best
