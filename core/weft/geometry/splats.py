@@ -8,12 +8,12 @@ stand in the frame of their file; captures usually have +Y down.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from weft.errors import InvalidInput
-from weft.geometry.harmonics import SH_C0, degree_of, evaluate_sh, sh_rotation
+from weft.geometry.harmonics import SH_C0, degree_of, evaluate_sh, sh_basis, sh_rotation
 
 __all__ = [
     "Splats",
@@ -21,6 +21,7 @@ __all__ = [
     "covariances",
     "evaluate_sh",
     "f_dc_of",
+    "flipped",
     "quaternion_matrices",
     "rgb_of",
     "transformed",
@@ -80,7 +81,7 @@ def check_splats(splats: Splats) -> None:
             raise InvalidInput(f"{name} is {array.dtype} {list(array.shape)}, expected float32 {[n, *tail]}")
     degree_of(splats.sh.shape[1])
     _refuse(~np.isfinite(splats.means).all(1), "a position at NaN or infinity")
-    _refuse(~np.isfinite(splats.sh).all((1, 2)), "a color at NaN or infinity")
+    _refuse(~np.isfinite(splats.sh).all((1, 2)), "a colour at NaN or infinity")
     _refuse(np.isnan(splats.logits), "an opacity at NaN")
     _refuse(~np.isfinite(splats.quaternions).all(1), "a rotation at NaN or infinity")
     _refuse(~splats.quaternions.any(1), "a rotation of length 0")
@@ -95,7 +96,7 @@ def _refuse(broken: np.ndarray, what: str) -> None:
 
 
 def rgb_of(f_dc: np.ndarray) -> np.ndarray:
-    """f4 [..., 3], the color of band 0: 0.5 + f_dc·√(1/4π), not clamped."""
+    """f4 [..., 3], the colour of band 0: 0.5 + f_dc·√(1/4π), not clamped."""
     return (0.5 + SH_C0 * np.asarray(f_dc, np.float64)).astype(np.float32)
 
 
@@ -143,6 +144,19 @@ def transformed(splats: Splats, matrix: np.ndarray) -> Splats:
         splats.logits,
         sh,
     )
+
+
+def flipped(splats: Splats, signs: tuple[int, int, int]) -> Splats:
+    """The splats with every axis times its sign, 1 or -1: `transformed` by that diagonal, exact to the last bit.
+
+    The axes of each Gaussian turn with the frame (F R F), so that its scales keep their order.
+    """
+    sign = np.array(signs, np.float32)
+    vector = sign[[1, 0, 0]] * sign[[2, 2, 1]]
+    sample = np.array([0.36, 0.48, 0.8])  # where no function up to degree 3 is 0
+    bands = np.sign(sh_basis(sample * sign, splats.degree) * sh_basis(sample, splats.degree)).astype(np.float32)
+    turned = splats.quaternions * np.concatenate([[np.float32(1)], vector])
+    return replace(splats, means=splats.means * sign, quaternions=turned, sh=splats.sh * bands[:, None])
 
 
 def _similarity(matrix: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:

@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from weft.errors import InvalidMesh
 from weft.geometry.mesh import Mesh
+from weft.io.ply_header import PlyElement, parse_ply_header
 
 __all__ = ["read_ply"]
 
-_TYPES = {
-    "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
-    "uint16": "u2", "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4",
-    "double": "f8", "float64": "f8",
-}  # fmt: skip
 _UV_NAMES = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"), ("texcoord_u", "texcoord_v"))
-
-
-@dataclass
-class _Property:
-    name: str
-    kind: str  # numpy type of the value
-    count_kind: str = ""  # numpy type of a list's length; "" for a scalar
-
-
-@dataclass
-class _Element:
-    name: str
-    count: int
-    properties: list[_Property] = field(default_factory=list)
 
 
 def read_ply(data: bytes, name: str) -> list[Mesh]:
     """The file's one mesh in its own axes."""
-    form, elements, body = _header(data)
-    source = _Ascii(body) if form == "ascii" else _Binary(body, ">" if form == "binary_big_endian" else "<")
+    header = parse_ply_header(data)
+    body = data[header.size :]
+    source = _Ascii(body) if header.form == "ascii" else _Binary(body, header.order)
     columns: dict[str, dict[str, Any]] = {}
-    for element in elements:
+    for element in header.elements:
         columns[element.name] = source.element(element)
     vertex, face = columns.get("vertex", {}), columns.get("face", {})
     indices = face.get("vertex_indices", face.get("vertex_index"))
@@ -50,25 +32,6 @@ def read_ply(data: bytes, name: str) -> list[Mesh]:
     return [Mesh(name, vertices, faces, _corner_uv(vertex, face, faces, owner, corner))]
 
 
-def _header(data: bytes) -> tuple[str, list[_Element], bytes]:
-    end = data.find(b"end_header")
-    newline = data.find(b"\n", end)
-    if not data.startswith(b"ply") or end < 0 or newline < 0:
-        raise ValueError("it has no PLY header")
-    form, elements = "", []
-    for line in data[:end].decode("ascii", "replace").splitlines():
-        match line.split():
-            case ["format", form, *_]:
-                pass
-            case ["element", label, count]:
-                elements.append(_Element(label, int(count)))
-            case ["property", "list", count_kind, kind, label]:
-                elements[-1].properties.append(_Property(label, _TYPES[kind], _TYPES[count_kind]))
-            case ["property", kind, label]:
-                elements[-1].properties.append(_Property(label, _TYPES[kind]))
-    return form, elements, data[newline + 1 :]
-
-
 class _Ascii:
     """Numbers as words; an element's rows follow each other."""
 
@@ -76,7 +39,7 @@ class _Ascii:
         self.words = np.array(body.split(), dtype=np.float64)
         self.at = 0
 
-    def element(self, element: _Element) -> dict[str, Any]:
+    def element(self, element: PlyElement) -> dict[str, Any]:
         if element.count == 0:
             return {p.name: [] for p in element.properties}
         lengths, width = self._row(element, self.at)
@@ -95,7 +58,7 @@ class _Ascii:
                 return columns
         return self._row_by_row(element)
 
-    def _row(self, element: _Element, at: int) -> tuple[list[int], int]:
+    def _row(self, element: PlyElement, at: int) -> tuple[list[int], int]:
         """How many values each property has in the row that begins at word `at`, and how many words the row has."""
         start, lengths = at, []
         for p in element.properties:
@@ -105,7 +68,7 @@ class _Ascii:
             raise ValueError("the file ends early")
         return lengths, at - start
 
-    def _row_by_row(self, element: _Element) -> dict[str, Any]:
+    def _row_by_row(self, element: PlyElement) -> dict[str, Any]:
         columns: dict[str, list[Any]] = {p.name: [] for p in element.properties}
         for _ in range(element.count):
             lengths, _ = self._row(element, self.at)
@@ -123,7 +86,7 @@ class _Binary:
     def __init__(self, body: bytes, order: str) -> None:
         self.body, self.order, self.at = body, order, 0
 
-    def element(self, element: _Element) -> dict[str, Any]:
+    def element(self, element: PlyElement) -> dict[str, Any]:
         if element.count == 0:
             return {p.name: [] for p in element.properties}
         lengths = [len(value) for value in self._row(element, self.at)[0]]
@@ -142,7 +105,7 @@ class _Binary:
                 return {p.name: table[p.name] for p in element.properties}
         return self._row_by_row(element)
 
-    def _row(self, element: _Element, at: int) -> tuple[list[np.ndarray], int]:
+    def _row(self, element: PlyElement, at: int) -> tuple[list[np.ndarray], int]:
         values = []
         for p in element.properties:
             length = 1
@@ -153,7 +116,7 @@ class _Binary:
             at += values[-1].nbytes
         return values, at
 
-    def _row_by_row(self, element: _Element) -> dict[str, Any]:
+    def _row_by_row(self, element: PlyElement) -> dict[str, Any]:
         columns: dict[str, list[Any]] = {p.name: [] for p in element.properties}
         for _ in range(element.count):
             values, self.at = self._row(element, self.at)
