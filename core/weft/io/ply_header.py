@@ -62,8 +62,8 @@ def parse_ply_header(data: bytes) -> PlyHeader:
     if not data.startswith(b"ply") or end < 0 or newline < 0:
         raise ValueError("it has no PLY header")
     form, elements = "", []
-    for line in data[:end].decode("ascii", "replace").splitlines():
-        match line.split():
+    for line in data[:end].splitlines():
+        match [word.decode("latin-1") for word in line.split()]:
             case ["format", form, *_]:
                 pass
             case ["element", label, count]:

@@ -1,0 +1,121 @@
+"""Gaussian splats in and out of files.
+
+| suffix | in                                                              | out                                      |
+|--------|-----------------------------------------------------------------|------------------------------------------|
+| .ply   | INRIA (Kerbl et al. 2023), SuperSplat's compressed PLY          | INRIA                                    |
+| .splat | 32 bytes a splat (antimatter15)                                 | the same; view-dependent bands are lost  |
+| .spz   | versions 1 to 4 (Niantic); turned from its RUB to the PLY's RDF |                                          |
+
+What did not change is written back bit for bit: normals, properties that nobody knows, comments, further elements.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from weft.errors import InvalidInput, WeftError
+from weft.geometry.splats import Splats, check_splats
+from weft.io.files import read_file, write_file
+from weft.io.splat_compressed import is_compressed, read_compressed
+from weft.io.splat_dot import read_dot_splat, recolored_dot_splat, write_dot_splat
+from weft.io.splat_ply import read_splat_ply, rewritten_splat_ply, write_splat_ply
+from weft.io.splat_spz import read_spz
+
+__all__ = ["SPLAT_SUFFIXES", "SplatFile", "load_splats", "save_splats"]
+
+SPLAT_SUFFIXES = (".ply", ".splat", ".spz")
+_EXPORT = "export it again, for example from SuperSplat as a PLY"
+
+
+@dataclass(frozen=True, eq=False)
+class SplatFile:
+    """The splats of a file, and what writing the rest of it back needs."""
+
+    splats: Splats
+    form: str  # "ply", "compressed", "splat" or "spz"
+    source: bytes  # of the whole file
+    notes: tuple[str, ...] = ()  # what could not be kept, one line each
+
+
+def load_splats(path: str | Path) -> SplatFile:
+    """Read any splat file. `InvalidInput` names what is wrong with it; `MissingDependency` when .spz 4 lacks zstandard.
+
+    Quantised formats become what they stand for. Opacity bytes 0 and 255 are taken half a step inside, so that logits
+    stay finite.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SPLAT_SUFFIXES:
+        raise InvalidInput(f"{path.name!r} is not a splat file", f"give one of {', '.join(SPLAT_SUFFIXES)}")
+    data = read_file(path)
+    if not data:
+        raise InvalidInput(f"{path.name!r} is empty", _EXPORT)
+    try:
+        with np.errstate(all="ignore"):  # NaN and infinity in the file are found by the check
+            splats, form, notes = _read(data, suffix)
+            check_splats(splats)
+    except InvalidInput as error:
+        raise InvalidInput(f"{path.name!r}: {error.message}", error.hint or _EXPORT) from None
+    except (ValueError, LookupError, TypeError, struct.error, OverflowError) as error:
+        if isinstance(error, WeftError):
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InvalidInput(f"{path.name!r} is damaged or not a {suffix[1:]} file: {reason}", _EXPORT) from None
+    return SplatFile(splats, form, data, notes)
+
+
+def _read(data: bytes, suffix: str) -> tuple[Splats, str, tuple[str, ...]]:
+    if suffix == ".splat":
+        return read_dot_splat(data), "splat", ()
+    if suffix == ".spz":
+        return read_spz(data)
+    if is_compressed(data):
+        return read_compressed(data), "compressed", ()
+    return read_splat_ply(data), "ply", ()
+
+
+def save_splats(path: str | Path, file: SplatFile, *, dc: np.ndarray | None = None, degree: int | None = None) -> None:
+    """Write the splats as INRIA PLY or .splat, whichever the suffix says, with new colours `dc` f4 [N, 3] (f_dc).
+
+    `degree` None keeps the layout of the higher bands; fewer drop them. With `dc` those that stay become 0: they held
+    how the old colours change with the view. Without `dc` and `degree` a file in its own format stays byte-identical.
+    """
+    path = Path(path)
+    splats = file.splats
+    dc = None if dc is None else _checked_dc(dc, splats.count)
+    if degree is not None and degree not in range(splats.degree + 1):
+        raise InvalidInput(f"degree {degree} asked for, the splats have degree {splats.degree}", "keep it or lower it")
+    match path.suffix.lower():
+        case ".ply" if file.form == "ply":
+            data = rewritten_splat_ply(file.source, splats.degree, dc, degree)
+        case ".ply":
+            data = write_splat_ply(_changed(splats, dc, degree))
+        case ".splat" if degree:
+            raise InvalidInput(f"a .splat file holds no bands of degree {degree}", "write a .ply, or degree 0")
+        case ".splat" if file.form == "splat":
+            data = recolored_dot_splat(file.source, dc)
+        case ".splat":
+            data = write_dot_splat(_changed(splats, dc, 0))
+        case _:
+            raise InvalidInput(f"cannot write splats as {path.name!r}", "end it in .ply or .splat")
+    write_file(path, data)
+
+
+def _checked_dc(dc: np.ndarray, count: int) -> np.ndarray:
+    if dc.shape != (count, 3):
+        raise InvalidInput(f"new colours of shape {list(dc.shape)} for {count} splats, expected {[count, 3]}")
+    if not np.isfinite(dc).all():
+        raise InvalidInput("the new colours hold NaN or infinity, expected finite f_dc")
+    return dc.astype(np.float32)
+
+
+def _changed(splats: Splats, dc: np.ndarray | None, degree: int | None) -> Splats:
+    """The splats with `dc` as band 0 and zeros above, cut to `degree`."""
+    sh = splats.sh[:, : ((splats.degree if degree is None else degree) + 1) ** 2]
+    if dc is not None:
+        sh = np.concatenate([dc[:, None], np.zeros_like(sh[:, 1:])], 1)
+    return replace(splats, sh=sh)
