@@ -22,13 +22,17 @@ _FACING = 0.55  # cosine between a decal's axis and the normals it is responsibl
 _TRUST = Trust(power=2.0, radial=2.0, ramp=3, kept=3)
 
 
-def place_decals(surface: Surface, radius: float, most: int, random: np.random.Generator) -> np.ndarray:
-    """Poses f8 [M, 4, 4] (camera to world, +Z along the surface normal), M ≤ `most`, whose cores cover the surface.
+def place_decals(
+    surface: Surface, radius: float, most: int, random: np.random.Generator, wanted: np.ndarray | None = None
+) -> np.ndarray:
+    """Poses f8 [M, 4, 4] (camera to world, +Z along the surface normal), M ≤ `most`, whose cores cover the surface,
+    or the `wanted` cells of it, bool [cells].
 
     Dart throwing: centres are drawn among texels not yet covered, so no two cores of one orientation share a centre.
     `radius` is half a decal's side in world units.
     """
-    chosen = np.sort(random.permutation(surface.cells)[:60_000])
+    cells = np.arange(surface.cells) if wanted is None else np.flatnonzero(wanted)
+    chosen = np.sort(random.permutation(cells)[:60_000])
     position, normal = surface.position[chosen], surface.normal[chosen]
     tree = KDTree(position)
     covered = np.zeros(len(chosen), bool)
@@ -61,11 +65,18 @@ def _face_on(origin: np.ndarray, axis: np.ndarray) -> np.ndarray:
 
 
 def build_decals(
-    surface: Surface, *, size: int, pixels_per_unit: float, most: int, random: np.random.Generator
+    surface: Surface,
+    *,
+    size: int,
+    pixels_per_unit: float,
+    most: int,
+    random: np.random.Generator,
+    wanted: np.ndarray | None = None,
 ) -> MeshTextureSpace:
-    """The space of up to `most` decals of `size`² pixels at `pixels_per_unit` over the whole surface."""
+    """The space of up to `most` decals of `size`² pixels at `pixels_per_unit` over the whole surface, or the `wanted`
+    cells of it, bool [cells]."""
     radius = size / 2 / pixels_per_unit
-    poses = place_decals(surface, radius, most, random)
+    poses = place_decals(surface, radius, most, random, wanted)
     fragments = rasterize_patches(surface.vertices, surface.faces, poses, size, pixels_per_unit, _DEPTH * radius)
     lens = {"width": size, "height": size, "fx": pixels_per_unit, "fy": pixels_per_unit, "cx": size / 2, "cy": size / 2}
     cameras = tuple(Camera(pose, **lens, near=-radius, orthographic=True) for pose in poses)
@@ -75,4 +86,4 @@ def build_decals(
     _, index = KDTree(poses[:, :3, 3]).query(surface.position, k=count, distance_upper_bound=1.6 * radius, workers=-1)
     index = np.reshape(index, (surface.cells, count))  # a single neighbour comes without its axis
     candidates = np.where(index < len(poses), index, -1).astype(np.int32)
-    return build_space(surface, views, _TRUST, candidates)
+    return build_space(surface, views, _TRUST, candidates, wanted)

@@ -170,8 +170,15 @@ class MeshTextureSpace:
         return SparseMatrix(starts, columns, values, int(np.prod(self.views.shape)))
 
 
-def build_space(surface: Surface, views: Views, trust: Trust, candidates: np.ndarray | None = None) -> MeshTextureSpace:
-    """Projection, visibility and fill map of `views` over `surface`."""
+def build_space(
+    surface: Surface,
+    views: Views,
+    trust: Trust,
+    candidates: np.ndarray | None = None,
+    wanted: np.ndarray | None = None,
+) -> MeshTextureSpace:
+    """Projection, visibility and fill map of `views` over `surface`. Only `wanted` bool [cells] (default: all) are
+    filled where no view sees them."""
     pixels = int(np.prod(views.shape))
     cell, tap = np.empty((pixels, 4), np.int32), np.empty((pixels, 4), np.float32)
     facing = np.empty(views.shape, np.float32)
@@ -184,19 +191,19 @@ def build_space(surface: Surface, views: Views, trust: Trust, candidates: np.nda
     np.cumsum(covered * 4, out=starts[1:])
     projection = SparseMatrix(starts, cell[covered].reshape(-1), tap[covered].reshape(-1), surface.cells)
     sampling = sample_views(surface, views, trust, candidates)
-    return MeshTextureSpace(surface, views, sampling, projection, facing, _fill_map(surface, sampling))
+    return MeshTextureSpace(surface, views, sampling, projection, facing, _fill_map(surface, sampling, wanted))
 
 
-def _fill_map(surface: Surface, sampling: Sampling) -> np.ndarray:
-    """For cells that no view sees, the nearest seen one in 3D on the same object (or on any, if it has none; -1 if no
-    view sees anything at all)."""
+def _fill_map(surface: Surface, sampling: Sampling, wanted: np.ndarray | None) -> np.ndarray:
+    """For `wanted` cells that no view sees, the nearest seen one in 3D on the same object (or on any, if it has none;
+    -1 if no view sees anything at all)."""
     seen = sampling.weight[:, 0] > 0
     fill = np.where(seen, np.arange(surface.cells, dtype=np.int32), np.int32(-1))
     for index in range(len(surface.meshes)):
         own = surface.object == index
         sources = np.flatnonzero(seen & own)
         sources = sources if len(sources) else np.flatnonzero(seen)
-        targets = np.flatnonzero(~seen & own)
+        targets = np.flatnonzero(~seen & own if wanted is None else ~seen & own & wanted)
         if len(targets) and len(sources):
             _, nearest = KDTree(surface.position[sources]).query(surface.position[targets], workers=-1)
             fill[targets] = sources[nearest]

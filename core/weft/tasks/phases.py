@@ -5,6 +5,9 @@
 
 η = 1, with noise looked up in texture space: with η = 0 every view carries what it disagreed about along in its own
 noise, and the average of what is left is softer.
+
+An *edit* (SDEdit, Meng et al. 2022) starts at a lower noise from a texture that is there, and may hold parts of it. At
+s up to that of the decals' beginning it needs no views.
 """
 
 from __future__ import annotations
@@ -23,12 +26,13 @@ from weft.models.exemplar import Exemplar, ExemplarDenoiser
 from weft.noise import CanonicalNoise, generator
 from weft.schedule import NoiseLevel, Schedule, from_noise_ratios, stable_diffusion
 from weft.spaces.decals import build_decals
+from weft.spaces.held import holding
 from weft.spaces.linear import LinearSpace
 from weft.spaces.mesh_texture import MeshTextureSpace
 from weft.spaces.surface import Surface
 from weft.tasks.view_plan import pixels_per_unit
 
-__all__ = ["Painter", "Phase", "decal_phase", "view_phase"]
+__all__ = ["Edit", "Painter", "Phase", "decal_phase", "view_phase"]
 
 VIEWS_END = 0.6  # s at which the views hand over to the decals
 DECALS_BEGIN, DECALS_END = 1.6, 0.02  # s of the decals
@@ -43,6 +47,8 @@ EXEMPLAR_SPAN = 0.6  # of a view's side that the exemplar's longer side covers a
 VIEW_EXPONENTS = (6.0, 60.0)  # of a view's weight, from the first to the last step
 DECAL_EXPONENT = 40.0  # practically one owner a texel, with a narrow blend between owners
 RESIDUAL = 1  # passes that give back what the bake smoothed
+LEAST_DECAL_STEPS = 6  # of an edit, however little noise it starts from
+_REACH = 3  # pixels beyond an edit that are denoised with it: its rim reads them
 _VIEWS, _DECALS = 1, 2  # noise streams of a seed
 
 
@@ -77,6 +83,35 @@ def resized(picture: np.ndarray, longer_side: int) -> np.ndarray:
     return scaled[0].permute(1, 2, 0).contiguous().numpy()
 
 
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """What is repainted, how much of it stays, and what is held."""
+
+    z: Tensor  # [cells, 3] in [-1, 1], the texture that is there
+    cells: np.ndarray  # bool [cells] to repaint; the others keep their values
+    begin: float  # s from which on; infinite: from noise alone
+
+    @property
+    def needs_views(self) -> bool:
+        """Whether more is asked for than decals alone can change."""
+        return self.begin > DECALS_BEGIN
+
+    def shown_by(self, space: MeshTextureSpace) -> np.ndarray:
+        """bool [N, H, W]: pixels that show nothing but repainted cells."""
+        return (self._weights(space) > 0.999)[:, 0].numpy()
+
+    def reached_by(self, space: MeshTextureSpace) -> np.ndarray:
+        """bool [N, H, W]: pixels that show repainted cells, and those a little beyond."""
+        shown = (self._weights(space) > 0).float()
+        reached = functional.max_pool2d(shown, 2 * _REACH + 1, stride=1, padding=_REACH)[:, 0] > 0
+        return reached.numpy() & space.views.mask
+
+    def _weights(self, space: MeshTextureSpace) -> Tensor:
+        """[N, 1, H, W] in [0, 1]: how much of each pixel is repainted."""
+        linear = space.linear(1.0)
+        return linear.views_of(linear.project(torch.from_numpy(self.cells.astype(np.float32))[:, None]))
+
+
 @dataclass
 class Phase:
     """A synchronised run that has not begun. Iterating `steps` runs it; `estimate` is the last x0 of the views before
@@ -104,54 +139,102 @@ class Phase:
         )
 
 
-def view_phase(painter: Painter, space: MeshTextureSpace, *, steps: int, seed: int, alone: bool) -> Phase:
+def view_phase(
+    painter: Painter, space: MeshTextureSpace, *, steps: int, seed: int, alone: bool, edit: Edit | None = None
+) -> Phase:
     """The first phase. `alone`: no decals follow, so the views are denoised to the end."""
     schedule = stable_diffusion(steps)
     if not alone:
         ends = [level.s for level in stable_diffusion(max(2, round(steps * (1 - DECAL_SHARE)) + 6)).levels]
         kept = [s for s in ends if s >= VIEWS_END]
         schedule = from_noise_ratios([*kept, VIEWS_END]).until(VIEWS_END) if kept[-1] > VIEWS_END else schedule
+    clean = None
+    if edit is not None and edit.begin < schedule.levels[0].s:
+        schedule, clean = _begun_at(schedule, edit.begin), edit.z
     first, last = VIEW_EXPONENTS
-    noise = _texture_noise(space, generator(seed, _VIEWS))
-    denoiser = ExemplarDenoiser(painter.exemplar(), seed=seed, mask=space.views.mask)
-    return Phase(
-        "views", space, denoiser, schedule, lambda progress: space.linear(first + (last - first) * progress),
-        schedule.levels[0].sigma * noise(), noise,
+    return _phase(
+        "views", painter.exemplar(), space, schedule,
+        lambda progress: space.linear(first + (last - first) * progress), clean, edit, (seed, _VIEWS), seed,
     )  # fmt: skip
 
 
 def decal_phase(
-    painter: Painter, surface: Surface, views: MeshTextureSpace, z: Tensor, *, steps: int, seed: int
+    painter: Painter,
+    surface: Surface,
+    views: MeshTextureSpace,
+    z: Tensor,
+    *,
+    steps: int,
+    seed: int,
+    edit: Edit | None = None,
 ) -> Phase:
-    """The second phase, from the views' texture z [cells, 3]."""
+    """The second phase, from the views' texture z [cells, 3], or from an edit's own."""
     size = views.views.shape[1]
     density = pixels_per_unit(views)
-    scale = decal_scale(surface, density)
-    side = max(16, round(DECAL_SIDE * size / 16) * 16)
+    scale = decal_scale(surface, density, 1.0 if edit is None else float(edit.cells.mean()))
     space = build_decals(
         surface,
-        size=side,
+        size=max(16, round(DECAL_SIDE * size / 16) * 16),
         pixels_per_unit=density * scale,
         most=MOST_DECALS,
         random=np.random.default_rng([seed, _DECALS]),
+        wanted=None if edit is None else edit.cells,
     )
-    denoiser = ExemplarDenoiser(painter.exemplar(scale), seed=seed + 1, mask=space.views.mask)
-    schedule = from_noise_ratios(np.geomspace(DECALS_BEGIN, DECALS_END, max(2, round(steps * DECAL_SHARE))))
+    begin = DECALS_BEGIN if edit is None else min(edit.begin, DECALS_BEGIN)
     linear = space.linear(DECAL_EXPONENT, taps=4, residual_passes=RESIDUAL)
-    noise = _texture_noise(space, generator(seed, _DECALS))
-    empty = torch.from_numpy(denoiser.exemplar.mean)[None, :, None, None]
-    clean = torch.where(torch.from_numpy(space.views.mask)[:, None], linear.views_of(linear.project(z)), empty)
+    return _phase(
+        "decals", painter.exemplar(scale), space, _decal_schedule(steps, begin), lambda _: linear, z, edit,
+        (seed, _DECALS), seed + 1,
+    )  # fmt: skip
+
+
+def _decal_schedule(steps: int, begin: float) -> Schedule:
+    """`steps` · DECAL_SHARE even ratios from DECALS_BEGIN to DECALS_END, or what lies below `begin` at that spacing."""
+    count = max(2, round(steps * DECAL_SHARE))
+    if begin < DECALS_BEGIN:
+        part = np.log(begin / DECALS_END) / np.log(DECALS_BEGIN / DECALS_END)
+        count = max(min(count, LEAST_DECAL_STEPS), round(count * part))
+    return from_noise_ratios(np.geomspace(begin, min(DECALS_END, begin / 2), count))
+
+
+def _begun_at(schedule: Schedule, s: float) -> Schedule:
+    """The part of a variance-preserving schedule below `s`, from exactly there."""
+    below = np.array([level.s < s for level in schedule.levels])
+    alpha = 1 / np.sqrt(1 + s**2)
+    return Schedule(np.append(alpha, schedule.alphas[below]), np.append(s * alpha, schedule.sigmas[below]))
+
+
+def _phase(
+    name: str,
+    exemplar: Exemplar,
+    space: MeshTextureSpace,
+    schedule: Schedule,
+    space_at: Callable[[float], LinearSpace],
+    clean: Tensor | None,  # [cells, 3], what is noised to begin with; None: noise alone
+    edit: Edit | None,
+    noise_stream: tuple[int, int],
+    seed: int,  # of the denoiser
+) -> Phase:
+    denoiser = ExemplarDenoiser(exemplar, seed=seed, mask=space.views.mask if edit is None else edit.reached_by(space))
+    noise = _texture_noise(space, generator(*noise_stream))
     level = schedule.levels[0]
-    return Phase(
-        "decals", space, denoiser, schedule, lambda _: linear, level.alpha * clean + level.sigma * noise(), noise
-    )
+    x = level.sigma * noise()
+    if clean is not None:
+        linear = space_at(0.0)
+        empty = torch.from_numpy(exemplar.mean)[None, :, None, None]
+        shown = torch.where(torch.from_numpy(space.views.mask)[:, None], linear.views_of(linear.project(clean)), empty)
+        x += level.alpha * shown
+    if edit is not None and not edit.cells.all():
+        return Phase(name, space, denoiser, schedule, lambda p: holding(space_at(p), ~edit.cells, edit.z), x, noise)
+    return Phase(name, space, denoiser, schedule, space_at, x, noise)
 
 
-def decal_scale(surface: Surface, density: float) -> float:
-    """Decal pixels per view pixel: as fine as the texture can hold and as the pixel budget allows, at least 1."""
+def decal_scale(surface: Surface, density: float, share: float = 1.0) -> float:
+    """Decal pixels per view pixel: as fine as the texture can hold and as the pixel budget allows, at least 1.
+    `share` of the surface, in (0, 1], is to be seen."""
     area = sum(surface_area(mesh) for mesh in surface.meshes)
     texels = np.sqrt(surface.cells / area)  # per world unit
-    affordable = np.sqrt(DECAL_PIXELS / area)
+    affordable = np.sqrt(DECAL_PIXELS / (area * share))
     return float(max(1.0, min(DECAL_SCALE, texels / TEXELS_PER_PIXEL / density, affordable / density)))
 
 

@@ -32,11 +32,11 @@ from weft.noise import gaussian, generator
 from weft.schedule import NoiseLevel
 from weft.spaces.mesh_texture import MeshTextureSpace
 from weft.spaces.surface import Surface
-from weft.tasks.phases import Painter, Phase
+from weft.tasks.phases import Edit, Painter, Phase
 from weft.tasks.rendering import render_surface
 from weft.tasks.view_plan import used_vertices
 
-__all__ = ["Finished", "contact_sheet", "measure", "turntable"]
+__all__ = ["Finished", "contact_sheet", "measure", "texture_of", "textures_of", "turntable"]
 
 NEW_ANGLES = [(22.0, 12.0), (112.0, -8.0), (200.0, 25.0), (292.0, 8.0), (335.0, 45.0)]
 STANDARD = 10  # views that are measured: the paper's ten, which come first
@@ -57,6 +57,7 @@ class Finished:
     painter: Painter
     states: tuple[tuple[float, Tensor], ...]  # (s, z) on the way
     seed: int
+    edit: Edit | None = None  # what was repainted of what; None: all is new
 
     @cached_property
     def textures(self) -> list[np.ndarray]:
@@ -64,14 +65,23 @@ class Finished:
 
     @cached_property
     def renders(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Unlit renders of the standard views and their masks."""
+        """Unlit renders of the standard views, and the pixels that wholly show what was painted."""
         pairs = [render_surface(self.surface, self.textures, c) for c in self.views.views.cameras[:STANDARD]]
-        return [image for image, _ in pairs], [mask for _, mask in pairs]
+        masks = [mask for _, mask in pairs]
+        if self.edit is not None:
+            shown = self.edit.shown_by(self.views)[:STANDARD]
+            masks = [mask & painted for mask, painted in zip(masks, shown, strict=True)]
+        return [image for image, _ in pairs], masks
 
 
 def textures_of(surface: Surface, z: Tensor) -> list[np.ndarray]:
+    return [texture_of(surface, z, i) for i in range(len(surface.meshes))]
+
+
+def texture_of(surface: Surface, z: Tensor, index: int, stride: int = 1) -> np.ndarray:
+    """The texture of an object from z [cells, 3] in [-1, 1]: f4 [T, T, 3] in [0, 1], every `stride`-th texel."""
     colours = (z.numpy() * np.float32(0.5) + np.float32(0.5)).clip(0, 1)
-    return [colours[surface.nearest[i]] for i in range(len(surface.meshes))]
+    return colours[surface.nearest[index, ::stride, ::stride]]
 
 
 def measure(finished: Finished) -> dict[str, Any]:
@@ -85,6 +95,7 @@ def measure(finished: Finished) -> dict[str, Any]:
     renders, masks = finished.renders
     own_views = _as_images(finished.phase.estimate)
     space = finished.phase.space
+    own_masks = space.views.mask if finished.edit is None else finished.edit.shown_by(space)
     linear = space.linear(1.0)
     baked = _as_images(linear.views_of(linear.project(finished.z)))
     standard = finished.views.views
@@ -94,7 +105,7 @@ def measure(finished: Finished) -> dict[str, Any]:
     cameras, depths = standard.cameras[:STANDARD], list(standard.depth[:STANDARD])
     positions = _positions(cameras, depths)
     return {
-        "rerender_psnr": _measured(2, rerender_psnr, baked, own_views, list(space.views.mask), list(space.facing)),
+        "rerender_psnr": _measured(2, rerender_psnr, baked, own_views, list(own_masks), list(space.facing)),
         "view_psnr": _measured(2, rerender_psnr, renders, again, masks, cosines),
         "pairwise_psnr": _measured(2, pairwise_view_psnr, again, cameras, positions, depths, cosines),
         "sharpness": _measured(3, _sharpness, renders, masks, shown),
@@ -196,6 +207,8 @@ def contact_sheet(finished: Finished) -> np.ndarray:
         for (azimuth, elevation), camera in zip(NEW_ANGLES, cameras, strict=True)
     ]
     exemplar = ("exemplar", finished.painter.picture)
+    if finished.edit is not None:
+        views = [("before", _seen_from(finished, finished.edit.z, front)), *views[:3]]
     rows = [[exemplar, *views], [*steps, ("final", renders[0])], new]
     return np.concatenate([_row(row, max(map(len, rows))) for row in rows])
 

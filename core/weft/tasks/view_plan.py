@@ -33,21 +33,37 @@ _TRUST = Trust(power=1.0, ramp=4, kept=4)
 
 
 def plan_views(
-    surface: Surface, *, size: int, count: int, cameras_from: str, scene: Sequence[Camera]
+    surface: Surface,
+    *,
+    size: int,
+    count: int,
+    cameras_from: str,
+    scene: Sequence[Camera],
+    wanted: np.ndarray | None = None,
 ) -> MeshTextureSpace:
     """The space of `count` ring views ("automatic"), of the `scene` cameras ("scene"), or of both, plus up to eight
-    views chosen greedily until 97 % of the texels are seen. Frames are `size`² pixels."""
+    views chosen greedily until 97 % of the texels are seen. Frames are `size`² pixels. Where only some cells are
+    `wanted`, bool [cells], only those count, and views that show none of them are left out."""
     ring = list(standard_ring(count)) if cameras_from in ("automatic", "both") else []
     points = used_vertices(surface)
     framed = frame_object(points, [*ring, *_CANDIDATES], size)
     own = [_rescaled(camera, framed[0], surface, size) for camera in scene] if cameras_from in ("scene", "both") else []
     chosen, candidates = [*own, *framed[: len(ring)]], framed[len(ring) :]
-    extra = _greedy(surface, _rasterize(surface, chosen), _rasterize(surface, candidates))
+    extra = _greedy(surface, _rasterize(surface, chosen), _rasterize(surface, candidates), wanted)
     # The ring and its extras alone often allow a longer lens than all candidates did.
     directions = [*ring, *(_CANDIDATES[i] for i in extra)]
     cameras = frame_object(points, directions, size) if directions else []
     own = [_rescaled(camera, cameras[0], surface, size) for camera in own] if cameras else own
-    return build_space(surface, _rasterize(surface, [*cameras, *own]), _TRUST)
+    views = _rasterize(surface, [*cameras, *own])
+    return build_space(surface, views if wanted is None else _showing(views, surface, wanted), _TRUST, None, wanted)
+
+
+def _showing(views: Views, surface: Surface, wanted: np.ndarray) -> Views:
+    """The views with a pixel on a triangle with `wanted` cells; all of them if there is none."""
+    of_interest = np.zeros(len(surface.faces) + 1, bool)  # the last one stands for the background, -1
+    of_interest[surface.triangle[wanted]] = True
+    shown = of_interest[views.triangle].any((1, 2))
+    return _only(views, np.flatnonzero(shown)) if shown.any() else views
 
 
 def used_vertices(surface: Surface) -> np.ndarray:
@@ -95,15 +111,17 @@ def _middle(surface: Surface) -> np.ndarray:
     return (surface.vertices.min(0) + surface.vertices.max(0)) / 2
 
 
-def _greedy(surface: Surface, chosen: Views, candidates: Views) -> list[int]:
+def _greedy(surface: Surface, chosen: Views, candidates: Views, wanted: np.ndarray | None) -> list[int]:
     """Numbers of the candidates to add, best gain first."""
-    sample = np.sort(np.random.default_rng(0).permutation(surface.cells)[:_PROBES])
+    cells = np.arange(surface.cells) if wanted is None else np.flatnonzero(wanted)
+    sample = np.sort(np.random.default_rng(0).permutation(cells)[:_PROBES])
     probes = replace(
         surface, position=surface.position[sample], normal=surface.normal[sample], object=surface.object[sample],
         triangle=surface.triangle[sample],
     )  # fmt: skip
     best = sample_views(probes, chosen, _TRUST).cosine if chosen.cameras else np.zeros(len(sample), np.float32)
-    seen = [sample_views(probes, _single(candidates, i), _TRUST).cosine for i in range(len(candidates.cameras))]
+    alone = (_only(candidates, np.array([i])) for i in range(len(candidates.cameras)))
+    seen = [sample_views(probes, views, _TRUST).cosine for views in alone]
     extra: list[int] = []
     while (best > LEAST_COSINE).mean() < WANTED_COVERAGE + 0.01 and len(extra) < MOST_EXTRA:
         gains = [(np.minimum(cosine, _ENOUGH) - np.minimum(best, _ENOUGH)).clip(0).sum() for cosine in seen]
@@ -114,6 +132,7 @@ def _greedy(surface: Surface, chosen: Views, candidates: Views) -> list[int]:
     return extra
 
 
-def _single(views: Views, i: int) -> Views:
-    own = slice(i, i + 1)
-    return Views(views.cameras[own], views.triangle[own], views.barycentric[own], views.depth[own], views.jump)
+def _only(views: Views, chosen: np.ndarray) -> Views:
+    """The views of these numbers."""
+    cameras = tuple(views.cameras[i] for i in chosen)
+    return Views(cameras, views.triangle[chosen], views.barycentric[chosen], views.depth[chosen], views.jump)

@@ -1,0 +1,47 @@
+"""A space in which some cells have their values already: what a repainted patch grows into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from weft.errors import InvalidInput
+from weft.spaces.linear import LinearSpace
+
+__all__ = ["HeldSpace", "holding"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class HeldSpace(LinearSpace):
+    """`aggregate` puts `values` into the `held` cells, whatever the views say of them.
+
+    In a denoising step that is the replacement of x0 outside a mask (RePaint, Lugmayr et al. 2022; Blended Diffusion,
+    Avrahami et al. 2022), in the canonical space instead of in each view: with η = 1 and noise that all views look up
+    there, what is held is seen at every level as the original with fresh noise.
+    """
+
+    held: NDArray[np.bool_]  # [cells]
+    values: Tensor  # [cells, C]; only those of the held cells count
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.held.shape != (self.cells,) or len(self.values) != self.cells:
+            raise InvalidInput(
+                f"{self.held.shape} flags and {len(self.values)} values do not fit {self.cells} cells",
+                "give one of each per cell",
+            )
+
+    def aggregate(self, rows: Tensor) -> Tensor:
+        z = super().aggregate(rows)
+        return torch.where(torch.from_numpy(self.held).to(z.device)[:, None], self.values.to(z.device), z)
+
+
+def holding(space: LinearSpace, held: NDArray[np.bool_], values: Tensor) -> HeldSpace:
+    """`space` with the `held` cells [cells] at `values` [cells, C]."""
+    return HeldSpace(
+        space.projection, space.view_shape, space.gather, space.fill, space.residual_passes, held=held, values=values
+    )
