@@ -5,12 +5,36 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from weft_server import bench_command, doctor_command, keys_command, models_command, serve_command, texture_command
+from weft_server import (
+    bench_command,
+    doctor_command,
+    illusion_command,
+    keys_command,
+    models_command,
+    panorama_command,
+    retexture_command,
+    serve_command,
+    splat_texture_command,
+    texture_command,
+)
 from weft_server.arguments import Parser
 from weft_server.server import version
 from weft_server.terminal import complain
 
 __all__ = ["main"]
+
+COMMANDS = (
+    serve_command,
+    texture_command,
+    retexture_command,
+    illusion_command,
+    panorama_command,
+    splat_texture_command,
+    doctor_command,
+    models_command,
+    keys_command,
+    bench_command,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(prog="weft", description="Weave many diffusion views into one consistent 3D asset.")
     parser.add_argument("--version", action="version", version=f"weft {version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for command in (serve_command, texture_command, doctor_command, models_command, keys_command, bench_command):
+    for command in COMMANDS:
         command.add_parser(commands)
     arguments = parser.parse_args(argv)
     try:

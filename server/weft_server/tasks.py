@@ -1,72 +1,93 @@
-"""What the worker can do: task names to generators of the science. Imported inside the worker only.
+"""What the worker can do: every task of the wire is one generator of the science. Imported inside the worker only.
 
-Arrays and parameters come from the wire, already checked against their declaration; results go back as it says.
+Arrays and parameters come from the wire, already checked against their declaration; results go back as it says. Each
+row of `RUNNERS` states how the arrays become arguments; the parameters become arguments of their own names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import importlib
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 import torch
 
-from weft.geometry.camera import Camera
-from weft.geometry.mesh import Mesh
-from weft.io.images import from_bytes, to_bytes
+from weft.io.images import to_bytes
 from weft.models.materials import MATERIALS
 from weft.tasks import texture
 from weft.tasks.events import Event, Result
-from weft_wire.jobs import TEXTURE
+from weft_server.received import Received
+from weft_wire.jobs import ILLUSION, PANORAMA, RETEXTURE, SPLAT_TEXTURE, TEXTURE, Task
 
-__all__ = ["RUNNERS", "capabilities", "warm_up"]
+__all__ = ["RUNNERS", "Runner", "as_declared", "capabilities", "warm_up"]
 
-
-def run_texture(
-    params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]
-) -> Generator[Event, None, None]:
-    """One texture job; see weft.tasks.texture."""
-    events = texture.texture(
-        meshes_of(arrays, labels),
-        exemplar=from_bytes(arrays["exemplar"]) if "exemplar" in arrays else None,
-        cameras=cameras_of(arrays),
-        cameras_from=params["cameras"],
-        **{name: value for name, value in params.items() if name != "cameras"},
-    )
-    with closing(cast(Generator[Event, None, None], events)):
-        for event in events:
-            yield replace(event, arrays=as_declared(event.arrays)) if isinstance(event, Result) else event
+RENAMED = {"cameras": "cameras_from"}  # parameters whose name the science gives to arrays
 
 
-def meshes_of(arrays: dict[str, np.ndarray], labels: list[str]) -> list[Mesh]:
-    """The objects, in order, called by their labels."""
-    meshes = []
-    while f"mesh.{len(meshes)}.vertices" in arrays:
-        i = len(meshes)
-        name = labels[i] if i < len(labels) else f"object {i}"
-        meshes.append(Mesh(name, arrays[f"mesh.{i}.vertices"], arrays[f"mesh.{i}.faces"], arrays.get(f"mesh.{i}.uv")))
-    return meshes
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Does one task: `function` names the generator, `inputs` makes its arguments from the arrays."""
+
+    task: Task
+    function: str  # "module:name", imported at the first job: its kernels are compiled or loaded then
+    inputs: Mapping[str, Callable[[Received], Any]]
+
+    def __call__(
+        self, params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]
+    ) -> Generator[Event, None, None]:
+        """The events of the job; the arrays of its result in the types that the wire declares."""
+        received = Received(arrays, labels)
+        given = {name: argument(received) for name, argument in self.inputs.items()}
+        wished = {RENAMED.get(name, name): value for name, value in params.items()}
+        events = self.generator()(**given, **wished)
+        with closing(cast(Generator[Event, None, None], events)):
+            for event in events:
+                if isinstance(event, Result):
+                    event = replace(event, arrays=as_declared(self.task, event.arrays))
+                yield event
+
+    def generator(self) -> Callable[..., Any]:
+        module, _, name = self.function.partition(":")
+        return getattr(importlib.import_module(module), name)
 
 
-def cameras_of(arrays: dict[str, np.ndarray]) -> list[Camera]:
-    """The scene's cameras; intrinsics are fx fy cx cy width height, in pixels."""
-    if "camera.poses" not in arrays:
-        return []
-    return [
-        Camera(pose, round(float(width)), round(float(height)), float(fx), float(fy), float(cx), float(cy))
-        for pose, (fx, fy, cx, cy, width, height) in zip(
-            arrays["camera.poses"], arrays["camera.intrinsics"], strict=True
-        )
-    ]
+_EXEMPLAR = {"exemplar": Received.exemplar}
+_CAMERAS = {"cameras": Received.cameras}
+_ROWS = (
+    Runner(TEXTURE, "weft.tasks.texture:texture", {"meshes": Received.meshes, **_EXEMPLAR, **_CAMERAS}),
+    Runner(
+        RETEXTURE,
+        "weft.tasks.retexture:retexture",
+        {
+            "meshes": Received.meshes,
+            "textures": Received.textures,
+            "masks": Received.masks,
+            "selections": Received.selections,
+            **_EXEMPLAR,
+            **_CAMERAS,
+        },
+    ),
+    Runner(ILLUSION, "weft.tasks.illusion:illusion", {"exemplars": Received.exemplars}),
+    Runner(
+        PANORAMA,
+        "weft.tasks.panorama:panorama",
+        {**_EXEMPLAR, "depth": Received.depth, "meshes": Received.meshes, "viewpoint": Received.viewpoint},
+    ),
+    Runner(
+        SPLAT_TEXTURE, "weft.tasks.splat_texture:splat_texture", {"splats": Received.splats, **_EXEMPLAR, **_CAMERAS}
+    ),
+)
+RUNNERS: dict[str, Runner] = {row.task.name: row for row in _ROWS}
 
 
-def as_declared(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def as_declared(task: Task, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Results in the types that the task declares: images as bytes."""
     declared = {}
     for name, array in arrays.items():
-        spec = next(spec for spec in TEXTURE.results if spec.matches(name))
+        spec = next(spec for spec in task.results if spec.matches(name))
         declared[name] = to_bytes(array) if spec.dtype == "u1" else array.astype(f"<{spec.dtype}", copy=False)
     return declared
 
@@ -82,8 +103,4 @@ def capabilities() -> dict[str, Any]:
 
 def warm_up() -> None:
     """Load what would make the first job slow."""
-    if hasattr(texture, "warm_up"):
-        texture.warm_up()
-
-
-RUNNERS = {TEXTURE.name: run_texture}
+    texture.warm_up()

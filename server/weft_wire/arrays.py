@@ -83,7 +83,7 @@ def check_block(ref: ArrayRef, spec: ArraySpec, dimensions: Mapping[str, int], b
     block at a time: what fits the cache is read once for the check and the hash together."""
     values = np.frombuffer(block, dtype=f"<{ref.dtype}")
     if ref.dtype.startswith("f") and not np.isfinite(values).all():
-        raise WireError("invalid_array", f"{ref.name} holds NaN or infinite values", "clean the mesh and try again")
+        raise WireError("invalid_array", f"{ref.name} holds NaN or infinite values", "repair its source and try again")
     limit = dimensions.get(spec.index_of, 0)
     if spec.index_of and values.size and (int(values.min()) < 0 or int(values.max()) >= limit):
         bad = int(values.min()) if int(values.min()) < 0 else int(values.max())

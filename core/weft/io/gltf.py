@@ -21,7 +21,7 @@ from weft.errors import InvalidMesh
 from weft.geometry.mesh import Mesh
 from weft.io.files import read_file
 
-__all__ = ["read_gltf"]
+__all__ = ["read_gltf", "read_gltf_pictures"]
 
 _TYPES = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
@@ -31,13 +31,24 @@ _TRIANGLES, _STRIP, _FAN = 4, 5, 6
 
 def read_gltf(data: bytes, name: str, folder: Path) -> list[Mesh]:
     """The scene's meshes, +Y up. `folder` is where a .gltf's buffers lie."""
-    document, binary = _glb(data) if data.startswith(b"glTF") else (json.loads(data), b"")
+    document, binary = _parts(data)
     unreadable = set(document.get("extensionsRequired", ())) - _READABLE
     geometry = sorted(e for e in unreadable if "compression" in e or "mesh" in e)
     if geometry:
         raise InvalidMesh(f"{name!r} uses {', '.join(geometry)}", "export it again without mesh compression")
     reader = _Reader(document, binary, folder)
     return [mesh for label, number, world in _placed(document) if (mesh := reader.mesh(number, world, label or name))]
+
+
+def read_gltf_pictures(data: bytes, folder: Path) -> list[set[bytes]]:
+    """The picture files that are base colours of each object, in the order of `read_gltf`."""
+    reader = _Reader(*_parts(data), folder)
+    numbers = [number for _, number, _ in _placed(reader.document)]
+    return [reader.pictures(number) for number in numbers if any(True for _ in reader.surfaces(number))]
+
+
+def _parts(data: bytes) -> tuple[dict[str, Any], bytes]:
+    return _glb(data) if data.startswith(b"glTF") else (json.loads(data), b"")
 
 
 def _glb(data: bytes) -> tuple[dict[str, Any], bytes]:
@@ -107,10 +118,8 @@ class _Reader:
     def mesh(self, number: int, world: np.ndarray, label: str) -> Mesh | None:
         """All triangles of mesh `number` in world space; None when it has only lines and points."""
         positions, faces, uvs, first = [], [], [], 0
-        for primitive in self.document["meshes"][number]["primitives"]:
+        for primitive in self.surfaces(number):
             attributes = primitive["attributes"]
-            if primitive.get("mode", _TRIANGLES) not in (_TRIANGLES, _STRIP, _FAN) or "POSITION" not in attributes:
-                continue
             position = self.accessor(attributes["POSITION"])
             triangles = self._triangles(primitive, len(position))
             if triangles.size and triangles.max() >= len(position):
@@ -132,6 +141,32 @@ class _Reader:
         vertices, back = np.unique(local, axis=0, return_inverse=True)
         moved = vertices @ world[:3, :3].T + world[:3, 3]
         return Mesh(label, moved.astype(np.float32), back.reshape(-1)[face].astype(np.int32), corner_uv)
+
+    def surfaces(self, number: int) -> Iterator[dict[str, Any]]:
+        """The primitives of mesh `number` that have triangles."""
+        for primitive in self.document["meshes"][number]["primitives"]:
+            if (
+                primitive.get("mode", _TRIANGLES) in (_TRIANGLES, _STRIP, _FAN)
+                and "POSITION" in primitive["attributes"]
+            ):
+                yield primitive
+
+    def pictures(self, number: int) -> set[bytes]:
+        """The files of the base colours of mesh `number`."""
+        found = set()
+        for primitive in self.surfaces(number):
+            material = self.document["materials"][primitive["material"]] if "material" in primitive else {}
+            texture = material.get("pbrMetallicRoughness", {}).get("baseColorTexture")
+            source = texture and self.document["textures"][texture["index"]].get("source")
+            if source is None:
+                continue
+            image = self.document["images"][source]
+            if "uri" in image:
+                found.add(self._fetch(image["uri"]))
+            else:
+                length = self.document["bufferViews"][image["bufferView"]]["byteLength"]
+                found.add(self._view(image["bufferView"], 0, length, 1, np.dtype("u1")).tobytes())
+        return found
 
     def _triangles(self, primitive: dict[str, Any], vertices: int) -> np.ndarray:
         """i8 [F, 3] of a primitive: a list, a strip or a fan."""
@@ -184,5 +219,5 @@ class _Reader:
             return base64.b64decode(uri.partition(",")[2])
         path = (self.folder / urllib.parse.unquote(uri)).resolve()
         if not path.is_relative_to(self.folder.resolve()):
-            raise ValueError(f"its buffer {uri!r} lies outside its folder")
+            raise ValueError(f"its file {uri!r} lies outside its folder")
         return read_file(path)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from weft.errors import InvalidImage, InvalidInput
 from weft.io.files import read_file, write_file
 
-__all__ = ["decode_image", "encode_png", "from_bytes", "load_image", "save_gif", "save_image", "to_bytes"]
+__all__ = ["decode_image", "encode_png", "from_bytes", "load_image", "open_image", "save_gif", "save_image", "to_bytes"]
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 _REMEDY = "convert it to PNG or JPEG"
@@ -41,11 +42,18 @@ def load_image(path: str | Path) -> np.ndarray:
 
 def decode_image(data: bytes, name: str = "the image") -> np.ndarray:
     """As `load_image`, from a file's bytes; `name` is for the error message."""
+    with open_image(data, name) as opened:
+        return _as_float(ImageOps.exif_transpose(opened))
+
+
+@contextmanager
+def open_image(data: bytes, name: str) -> Iterator[Image.Image]:
+    """The picture, not yet decoded; what fails in the block, or before, becomes one line about `name`."""
     try:
         with Image.open(io.BytesIO(data)) as opened:
             if max(opened.size) > _LARGEST_SIDE:
                 raise InvalidImage(f"{name!r} is {opened.width}×{opened.height} px", f"at most {_LARGEST_SIDE} a side")
-            return _as_float(ImageOps.exif_transpose(opened))
+            yield opened
     except UnidentifiedImageError:
         raise InvalidImage(f"{name!r} is not an image that can be read", _REMEDY) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

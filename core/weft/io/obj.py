@@ -1,20 +1,23 @@
 """Wavefront OBJ: `v`, `vt`, `f`, `o`, `g` in; `v`, `vt`, `f`, a material and its texture out.
 
 Polygons become triangle fans. `o` starts an object, as in Blender; `g` only names one where the file has no `o`
-(groups cut one surface into parts that share a texture). Indices may be negative. Normals and materials are not read.
+(groups cut one surface into parts that share a texture). Indices may be negative. Normals are not read; of
+materials, only their pictures.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from weft.errors import InvalidMesh
 from weft.geometry.mesh import Mesh
+from weft.io.files import read_file
 
-__all__ = ["read_obj", "write_mtl", "write_obj"]
+__all__ = ["read_obj", "read_obj_pictures", "write_mtl", "write_obj"]
 
 
 class _Faces:
@@ -90,6 +93,42 @@ def read_obj(data: bytes, name: str) -> list[Mesh]:
         raise InvalidMesh(f"{name!r} has no faces", "export the mesh itself, not points or curves")
     labels[0] = labels[0] or group
     return _objects(_table(positions, 3), _table(coordinates, 2), faces, labels, name)
+
+
+def read_obj_pictures(data: bytes, folder: Path) -> list[set[bytes]]:
+    """The picture files (map_Kd) of each object, in the order of `read_obj`; a library that is absent names none."""
+    pictures: dict[str, Path] = {}
+    found: list[set[Path]] = [set()]
+    material, faces = "", [False]
+    for line in data.splitlines():
+        key, _, rest = line.strip().partition(b" ")
+        value = rest.decode("utf-8", "replace").strip()
+        if key == b"mtllib":
+            pictures |= _library(folder / value.replace("\\", "/"))
+        elif key == b"usemtl":
+            material = value
+        elif key == b"o":
+            found.append(set())
+            faces.append(False)
+        elif key == b"f":
+            faces[-1] = True
+            found[-1] |= {pictures[material]} if material in pictures else set()
+    return [{read_file(path) for path in paths} for paths, used in zip(found, faces, strict=True) if used]
+
+
+def _library(path: Path) -> dict[str, Path]:
+    """The picture of each material of a .mtl file."""
+    pictures: dict[str, Path] = {}
+    material = ""
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        key, _, rest = line.strip().partition(b" ")
+        value = rest.decode("utf-8", "replace").strip()
+        if key == b"newmtl":
+            material = value
+        elif key == b"map_Kd" and value:
+            name = value.split()[-1] if value.startswith("-") else value  # options such as -s 1 1 1 come first
+            pictures[material] = path.parent / name.replace("\\", "/")
+    return pictures
 
 
 def _table(lines: list[bytes], columns: int) -> np.ndarray:

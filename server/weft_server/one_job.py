@@ -1,0 +1,104 @@
+"""One job of a command: checked, submitted, followed, fetched, written, released.
+
+Everything that can be known here is refused before a server is started.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weft_server.local import local_server
+from weft_server.terminal import Display, display, say
+from weft_wire.client import Client
+from weft_wire.errors import WireError
+from weft_wire.events import JobResult, ProgressEvent, StateEvent, WarningEvent
+from weft_wire.jobs import task_named
+from weft_wire.transfer import Submission
+
+__all__ = ["follow", "run_job"]
+
+
+def run_job(
+    address: str | None,
+    task: str,
+    params: Any,
+    arrays: dict[str, np.ndarray],
+    write: Callable[[JobResult], list[Path]],
+    labels: Sequence[str] = (),
+) -> int:
+    """Do the job at the server of that address (None: the local one) and return the exit status. `write` makes the
+    files and returns their paths. Raises whatever goes wrong, in one line."""
+    Submission.prepare(task_named(task), params, arrays, list(labels), "not sent")
+    started = time.monotonic()
+    with _connected(address) as client:
+        job_id = client.submit(task, params, arrays, labels)
+        with display() as shown:
+            follow(client, job_id, shown)
+        result = client.fetch(job_id)
+        files = write(result)
+        client.release(job_id)
+    _summarise(result.info, files, time.monotonic() - started)
+    return 0
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[Client]:
+    """The server asked for; else the running local one; else one that lives as long as this command."""
+    if address is not None:
+        with Client(address) as client:
+            yield client
+        return
+    try:
+        client = Client()
+    except WireError as error:
+        if error.code not in ("server_absent", "handshake_failed"):
+            raise
+        say("no server runs: starting one for this job")
+        with local_server() as started, started:
+            yield started
+        return
+    with client:
+        yield client
+
+
+def follow(client: Client, job_id: str, shown: Display) -> None:
+    """Show the job's progress to its end; Ctrl-C cancels it. Raises unless it succeeds."""
+    try:
+        for event in client.events(job_id):
+            _tell(event, shown)
+            if isinstance(event, StateEvent) and event.terminal and event.state != "succeeded":
+                raise event.error or WireError("job_cancelled", "the job was cancelled")
+    except KeyboardInterrupt:
+        client.cancel(job_id)
+        shown.note("cancelling")
+        for event in client.events(job_id, timeout=15):
+            if isinstance(event, StateEvent) and event.terminal:
+                client.release(job_id)
+        raise
+
+
+def _tell(event: Any, shown: Display) -> None:
+    """Progress, warnings and restarts; a terminal shows no previews."""
+    if isinstance(event, ProgressEvent):
+        shown.show(event.phase, event.step, event.total, event.message)
+    elif isinstance(event, WarningEvent):
+        shown.note(f"note: {event.message}{f' ({event.hint})' if event.hint else ''}")
+    elif isinstance(event, StateEvent) and event.error and not event.terminal:
+        shown.note(f"note: {event.error}")
+
+
+def _summarise(info: dict[str, Any], files: list[Path], seconds: float) -> None:
+    """What was painted with, how much of it was seen, where the files lie."""
+    materials = info.get("materials") or [info.get("material") or {}]
+    for material in (material for material in materials if material.get("name")):
+        note = f" ({material['note']})" if material.get("note") else ""
+        say(f"material: {material['name']}{note}")
+    if "coverage" in info:
+        say(f"seen by the views: {100 * float(info['coverage']):.1f} % of the texels")
+    say(f"wrote {', '.join(map(str, files))} in {seconds:.1f} s")

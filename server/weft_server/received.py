@@ -1,0 +1,97 @@
+"""The arrays of a job as the science takes them: objects, images in [0, 1], cameras, splats.
+
+Bytes become float32, masks and selections booleans; what was not sent is None, or an empty list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from weft.geometry.camera import Camera
+from weft.geometry.mesh import Mesh
+from weft.geometry.splats import Splats
+from weft.io.images import from_bytes
+
+__all__ = ["Received"]
+
+EXEMPLARS = 3  # that an illusion has room for
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Arrays by the names of the task's declaration, and what the client calls its objects."""
+
+    arrays: dict[str, np.ndarray]
+    labels: list[str]
+
+    def meshes(self) -> list[Mesh]:
+        """The objects, in order, called by their labels."""
+        return [
+            Mesh(
+                self.labels[i] if i < len(self.labels) else f"object {i}",
+                self.arrays[f"mesh.{i}.vertices"],
+                self.arrays[f"mesh.{i}.faces"],
+                self.arrays.get(f"mesh.{i}.uv"),
+            )
+            for i in range(self._objects())
+        ]
+
+    def textures(self) -> list[np.ndarray]:
+        """f4 [H, W, 3] of every object."""
+        return [from_bytes(self.arrays[f"mesh.{i}.texture"]) for i in range(self._objects())]
+
+    def masks(self) -> list[np.ndarray | None]:
+        """bool [H, W] of every object: where its texture may change."""
+        return [self._flags(f"mesh.{i}.mask") for i in range(self._objects())]
+
+    def selections(self) -> list[np.ndarray | None]:
+        """bool [F] of every object: the faces whose texels may change."""
+        return [self._flags(f"mesh.{i}.selected") for i in range(self._objects())]
+
+    def exemplar(self) -> np.ndarray | None:
+        """f4 [H, W, 3]."""
+        return self._image("exemplar")
+
+    def exemplars(self) -> list[np.ndarray | None]:
+        """One f4 [H, W, 3] or None for every view of an illusion."""
+        return [self._image(f"exemplar.{i}.image") for i in range(EXEMPLARS)]
+
+    def depth(self) -> np.ndarray | None:
+        """f4 [H, W]; the wire's 0 or less, which stands for the sky, is +infinity here."""
+        depth = self.arrays.get("depth")
+        return None if depth is None else np.where(depth > 0, depth, np.float32(np.inf))
+
+    def viewpoint(self) -> np.ndarray | None:
+        return self.arrays.get("viewpoint")
+
+    def cameras(self) -> list[Camera]:
+        """The scene's cameras; intrinsics are fx fy cx cy width height, in pixels."""
+        if "camera.poses" not in self.arrays:
+            return []
+        return [
+            Camera(pose, round(float(width)), round(float(height)), float(fx), float(fy), float(cx), float(cy))
+            for pose, (fx, fy, cx, cy, width, height) in zip(
+                self.arrays["camera.poses"], self.arrays["camera.intrinsics"], strict=True
+            )
+        ]
+
+    def splats(self) -> Splats:
+        """The splats with harmonics of degree 0, which are to be replaced."""
+        means, quaternions, log_scales, logits = (
+            self.arrays[f"splats.{name}"] for name in ("means", "quaternions", "log_scales", "logits")
+        )
+        return Splats(means, quaternions, log_scales, logits, np.zeros((len(means), 1, 3), np.float32))
+
+    def _objects(self) -> int:
+        count = 0
+        while f"mesh.{count}.vertices" in self.arrays:
+            count += 1
+        return count
+
+    def _image(self, name: str) -> np.ndarray | None:
+        return from_bytes(self.arrays[name]) if name in self.arrays else None
+
+    def _flags(self, name: str) -> np.ndarray | None:
+        return self.arrays[name] > 0 if name in self.arrays else None

@@ -1,0 +1,84 @@
+"""`weft splat-texture FILE -o OUT`: new colours for Gaussian splats; all else in the file stays bit by bit."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weft_server.arguments import add_options, options_of
+from weft_server.job_files import add_files, camera_arrays, check_out, exemplar_array, write_report
+from weft_server.one_job import run_job
+from weft_server.terminal import say
+from weft_wire.errors import WireError
+from weft_wire.events import JobResult
+from weft_wire.jobs import SplatTextureParams
+
+__all__ = ["add_parser"]
+
+FORMATS = (".ply", ".splat")
+OPAQUE = 80.0  # of a logit: its sigmoid is 1 in float32; files have infinity too, the wire has not
+FLAT = -80.0  # of a log-scale: e^-80 is no size at all
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "splat-texture",
+        help="new colours for Gaussian splats",
+        description="Colour Gaussian splats from words or from a picture. Positions, sizes, rotations, opacities and "
+        "whatever else the file holds are written as they were read.",
+    )
+    parser.add_argument("splats", type=Path, metavar="FILE", help=".ply (also compressed), .splat or .spz")
+    add_files(parser, FORMATS)
+    parser.add_argument(
+        "--cameras-file", type=Path, metavar="FILE",
+        help="transforms.json (nerfstudio): look from these cameras, unless --cameras says otherwise",
+    )  # fmt: skip
+    parser.add_argument(
+        "--sh", choices=("keep", "drop"), default="keep",
+        help="keep the properties of view-dependent colour (as 0), or drop them from the file (default keep)",
+    )  # fmt: skip
+    add_options(parser, SplatTextureParams)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from weft.io.splats import load_splats, save_splats
+
+    out: Path = arguments.out
+    given = {"cameras": "scene"} if arguments.cameras_file and not hasattr(arguments, "cameras") else {}
+    params = options_of(arguments, SplatTextureParams, **given)
+    check_out(out, FORMATS, [arguments.splats])
+    if params.cameras != "automatic" and not arguments.cameras_file:
+        raise WireError(
+            "invalid_camera", f"--cameras {params.cameras} needs cameras", "add --cameras-file transforms.json"
+        )
+    file = load_splats(arguments.splats)
+    for note in file.notes:
+        say(f"note: {note}")
+    arrays = {**_splat_arrays(file.splats), **exemplar_array(arguments.exemplar)}
+    arrays |= _cameras(arguments.cameras_file)
+
+    def write(result: JobResult) -> list[Path]:
+        save_splats(out, file, dc=result.arrays["splats.dc"], degree=0 if arguments.sh == "drop" else None)
+        return [out, *write_report(out, result.arrays)]
+
+    return run_job(arguments.server, "splat_texture", params, arrays, write)
+
+
+def _splat_arrays(splats: Any) -> dict[str, np.ndarray]:
+    """The splats by the names of the wire; what is infinite in the file becomes as good as infinite."""
+    return {
+        "splats.means": splats.means,
+        "splats.quaternions": splats.quaternions,
+        "splats.log_scales": np.maximum(splats.log_scales, np.float32(FLAT)),
+        "splats.logits": np.clip(splats.logits, np.float32(-OPAQUE), np.float32(OPAQUE)),
+    }
+
+
+def _cameras(path: Path | None) -> dict[str, np.ndarray]:
+    from weft.io.transforms import load_cameras
+
+    return {} if path is None else camera_arrays(load_cameras(path).cameras)
