@@ -21,18 +21,31 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weft.errors import InvalidInput, UnknownName
-from weft.spaces.jigsaw import jigsaw_pieces, jigsaw_shuffle
 from weft.spaces.linear import LinearSpace
+from weft.spaces.shuffles import Shuffle, jigsaw, squares
 from weft.spaces.sparse import SparseMatrix
 
-__all__ = ["CIRCLE_RADIUS", "VIEW_NAMES", "VIEW_UNIT", "Transformation", "illusion_space", "transformation"]
+__all__ = [
+    "CIRCLE_RADIUS",
+    "SHUFFLES",
+    "VIEW_NAMES",
+    "VIEW_UNIT",
+    "Transformation",
+    "check_view",
+    "cut_of",
+    "illusion_space",
+    "shuffled",
+    "transformation",
+    "transformations",
+    "weighted",
+]
 
 ANGLES = tuple(range(45, 176, 10))  # degrees of the inner circle
 CIRCLE_RADIUS = 0.375  # of the side
@@ -49,9 +62,9 @@ _GEOMETRIC = {
     "negate": lambda grid: grid,
     "skew": lambda grid: _skewed(grid),
 }
-_SHUFFLES = ("patch_permutation", "pixel_permutation", "jigsaw")
+SHUFFLES = ("patch_permutation", "pixel_permutation", "jigsaw")
 _CIRCLES = {f"inner_circle_{angle}": angle for angle in ANGLES}
-VIEW_NAMES = (*_GEOMETRIC, *_SHUFFLES, *_CIRCLES)
+VIEW_NAMES = (*_GEOMETRIC, *SHUFFLES, *_CIRCLES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,13 +121,21 @@ def transformation(name: str, size: int, seed: int = 0) -> Transformation:
         angle = _CIRCLES[name]
         inside = _inside_circle(size).ravel().astype(np.int32)
         return Transformation(name, size, _turned_disk(size, angle), _turned_disk(size, -angle), pieces=inside)
-    random = np.random.default_rng(seed)
+    cut = cut_of(name, size)
+    return shuffled(name, cut, cut.random(np.random.default_rng(seed)))
+
+
+def cut_of(name: str, size: int) -> Shuffle:
+    """The pieces of the shuffle `name`."""
     if name == "jigsaw":
-        source, pieces = jigsaw_shuffle(size, random), jigsaw_pieces(size).ravel()
-    else:
-        squares = PATCHES if name == "patch_permutation" else _most_squares(size)
-        source, pieces = _shuffled_squares(size, squares, random)
-    return Transformation(name, size, source, _inverted(source), pieces=pieces)
+        return jigsaw(size)
+    return squares(size, PATCHES if name == "patch_permutation" else _most_squares(size))
+
+
+def shuffled(name: str, cut: Shuffle, goals: list[NDArray[np.intp]]) -> Transformation:
+    """The view in which every piece of the cut lies at its goal."""
+    source = cut.source(goals)
+    return Transformation(name, cut.size, source, _inverted(source), pieces=cut.pieces)
 
 
 def check_view(name: str) -> None:
@@ -122,27 +143,49 @@ def check_view(name: str) -> None:
     if name in VIEW_NAMES:
         return
     near = difflib.get_close_matches(name.lower().replace(" ", "_").replace("-", "_"), VIEW_NAMES, 1, 0.5)
-    every = f"{', '.join((*_GEOMETRIC, *_SHUFFLES))}, inner_circle_45 to inner_circle_175 in steps of 10"
+    every = f"{', '.join((*_GEOMETRIC, *SHUFFLES))}, inner_circle_45 to inner_circle_175 in steps of 10"
     raise UnknownName(f"no view is called {name!r}", f"did you mean {near[0]!r}?" if near else f"choose one of {every}")
 
 
-def illusion_space(views: Sequence[str], size: int, seed: int = 0) -> LinearSpace:
+def illusion_space(views: Sequence[str | Transformation], size: int, seed: int = 0) -> LinearSpace:
     """The image's S·S pixels are the cells, each transformation is a view [N, S, S]; the image is the views' mean.
 
     View i is shuffled by `seed` + i, so that two views of one kind differ.
     """
+    found = transformations(views, size, seed)
+    space = LinearSpace(signed_lookup(found, size * size), (len(found), size, size))
+    if all(view.invertible for view in found):
+        return space  # D⁻¹Pᵀ is the mean of the inverses
+    return weighted(space, found, np.ones((len(found), size, size), np.float32))
+
+
+def weighted(space: LinearSpace, views: Sequence[Transformation], weights: NDArray[np.float32]) -> LinearSpace:
+    """The illusion whose image is the mean of the views with these weights ≥ 0, [N, S, S] as laid back in the image.
+
+    A view of more weight has more say about a cell. Still G P = 1 for 1-to-1 views, since their weights sum to 1.
+    """
+    cells = space.cells
+    total = weights.sum(0)
+    if weights.shape != space.view_shape or weights.min() < 0 or total.min() <= 0:
+        raise InvalidInput(
+            f"weights of shape {weights.shape}, {weights.min():g} at least",
+            "give every view ≥ 0, every cell > 0 in sum",
+        )
+    signs = np.array([view.sign for view in views], np.float32)[:, None, None]
+    rows = np.tile(np.arange(cells), len(views))
+    columns = np.concatenate([i * cells + view.back.astype(np.int64) for i, view in enumerate(views)])
+    values = (weights / total * signs).ravel()
+    return replace(space, gather=SparseMatrix.from_entries(rows, columns, values, (cells, len(views) * cells)))
+
+
+def transformations(views: Sequence[str | Transformation], size: int, seed: int = 0) -> list[Transformation]:
+    """Named ones built for `size`, view i with `seed` + i; others as they are."""
     if not views:
         raise InvalidInput("an illusion of no views", "name at least one")
-    found = [transformation(name, size, seed + i) for i, name in enumerate(views)]
-    shape, cells = (len(found), size, size), size * size
-    projection = signed_lookup(found, cells)
-    if all(view.invertible for view in found):
-        return LinearSpace(projection, shape)  # D⁻¹Pᵀ is the mean of the inverses
-    rows = np.tile(np.arange(cells), len(found))
-    columns = np.concatenate([i * cells + view.back.astype(np.int64) for i, view in enumerate(found)])
-    values = np.concatenate([np.full(cells, view.sign / len(found), np.float32) for view in found])
-    gather = SparseMatrix.from_entries(rows, columns, values, (cells, len(found) * cells))
-    return LinearSpace(projection, shape, gather=gather)
+    return [
+        view if isinstance(view, Transformation) else transformation(view, size, seed + i)
+        for i, view in enumerate(views)
+    ]
 
 
 def signed_lookup(views: Sequence[Transformation], cells: int) -> SparseMatrix:
@@ -186,15 +229,3 @@ def _turned_disk(size: int, angle: float) -> NDArray[np.int32]:
 def _most_squares(size: int) -> int:
     """The most squares a side, up to PIXELS, that divide the image evenly."""
     return max(count for count in range(1, PIXELS + 1) if size % count == 0)
-
-
-def _shuffled_squares(
-    size: int, squares: int, random: np.random.Generator
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """(source, pieces) of `squares` × `squares` squares in random places."""
-    side = size // squares
-    tiles = np.arange(size * size, dtype=np.int32).reshape(squares, side, squares, side).swapaxes(1, 2)
-    shuffled = tiles.reshape(-1, side, side)[random.permutation(squares**2)].reshape(tiles.shape)
-    source = np.ascontiguousarray(shuffled.swapaxes(1, 2)).ravel()
-    of_square = np.arange(squares**2, dtype=np.int32).reshape(squares, squares)
-    return source, of_square.repeat(side, 0).repeat(side, 1).ravel()

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from weft.errors import InvalidInput
-from weft.spaces.illusion import signed_lookup, transformation
+from weft.spaces.illusion import signed_lookup, transformations
 from weft.spaces.linear import LinearSpace
 from weft.spaces.sparse import SparseMatrix
 
@@ -26,9 +26,9 @@ PLANES = 10
 
 def multiplane_space(views: Sequence[str], size: int, seed: int = 0, *, planes: int = PLANES) -> LinearSpace:
     """Views [N, S, S] of `planes` · S·S cells, plane after plane. Views as in `illusion_space`."""
-    if planes < 1 or not views:
-        raise InvalidInput(f"{len(views)} views of {planes} planes", "both count from 1")
-    found = [transformation(name, size, seed + i) for i, name in enumerate(views)]
+    if planes < 1:
+        raise InvalidInput(f"an image of {planes} planes", "planes count from 1")
+    found = transformations(views, size, seed)
     single = signed_lookup(found, size * size)
     rows = np.arange(len(single.indices) * planes, dtype=np.int64) // planes
     plane = np.tile(np.arange(planes), len(single.indices))
