@@ -8,6 +8,7 @@ import struct
 from collections.abc import Sequence
 
 import numpy as np
+import zstandard
 
 from weft.geometry.splats import Splats
 
@@ -40,15 +41,34 @@ def inria_rows(splats: Splats) -> np.ndarray:
     return np.concatenate([*parts, splats.quaternions], 1)
 
 
-def ply(rows: np.ndarray, names: Sequence[str], form: str = "binary_little_endian", extra: str = "") -> bytes:
-    """A PLY of floats, with the lines `extra` behind the format."""
-    head = [f"format {form} 1.0", *extra.splitlines(), f"element vertex {len(rows)}"]
-    head = ["ply", *head, *(f"property float {name}" for name in names), "end_header", ""]
+def ply(rows: np.ndarray, names: Sequence[str], form: str = "binary_little_endian") -> bytes:
+    """A PLY of floats."""
+    head = ["ply", f"format {form} 1.0", f"element vertex {len(rows)}"]
+    head = [*head, *(f"property float {name}" for name in names), "end_header", ""]
     if form == "ascii":
         body = "\n".join(" ".join(map(str, row)) for row in rows).encode()
     else:
         body = rows.astype("<f4" if form == "binary_little_endian" else ">f4").tobytes()
     return "\n".join(head).encode() + body
+
+
+def inria(splats: Splats, form: str = "binary_little_endian") -> bytes:
+    return ply(inria_rows(splats), inria_names(splats.degree), form)
+
+
+def odd_file(splats: Splats) -> bytes:
+    """Comments, CRLF, a double among the floats, elements before and behind, bytes behind the end."""
+    names = inria_names(splats.degree)
+    row = np.dtype([("seen", "<i2"), *((name, "<f8" if name == "opacity" else "<f4") for name in names)])
+    table = np.zeros(splats.count, row)
+    table["seen"] = np.arange(splats.count)
+    for name, column in zip(names, inria_rows(splats).T, strict=True):
+        table[name] = column
+    head = ["ply", "comment äöü by nobody, end_header", "format binary_little_endian 1.0", "obj_info x"]
+    head += ["element frame 2", "property double time", f"element vertex {splats.count}", "property short seen"]
+    head += [f"property {'double' if name == 'opacity' else 'float'} {name}" for name in names]
+    head += ["element camera 1", "property float f_rest_40", "property uchar f_dc_0", "end_header", ""]
+    return "\r\n".join(head).encode() + bytes(range(16)) + table.tobytes() + b"12345" + b"behind"
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -155,8 +175,6 @@ def spz_arrays(splats: Splats, version: int) -> list[bytes]:
 
 
 def spz(splats: Splats, version: int, extensions: bytes = b"", degree: int | None = None) -> bytes:
-    import zstandard
-
     flags = 2 if extensions else 0
     degree = splats.degree if degree is None else degree
     head = struct.pack("<4sIIBBB", b"NGSP", version, splats.count, degree, 12, flags)

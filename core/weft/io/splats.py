@@ -107,9 +107,10 @@ def save_splats(path: str | Path, file: SplatFile, *, dc: np.ndarray | None = No
 
 def _checked_dc(dc: np.ndarray, count: int) -> np.ndarray:
     if dc.shape != (count, 3):
-        raise InvalidInput(f"new colours of shape {list(dc.shape)} for {count} splats, expected {[count, 3]}")
+        message = f"new colours of shape {list(dc.shape)} for {count} splats, expected {[count, 3]}"
+        raise InvalidInput(message, "give the colours of the splats that were read, in their order")
     if not np.isfinite(dc).all():
-        raise InvalidInput("the new colours hold NaN or infinity, expected finite f_dc")
+        raise InvalidInput("the new colours hold NaN or infinity, expected finite f_dc", "mask them")
     return dc.astype(np.float32)
 
 
