@@ -7,12 +7,13 @@ not eight bits of sRGB, or cannot become that exactly, is refused with what it i
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms
 
-from weft.errors import InvalidImage, InvalidInput
+from weft.errors import InvalidImage, InvalidInput, WeftError
 from weft.io.files import read_file
 from weft.io.gltf import read_gltf_pictures
 from weft.io.images import open_image
@@ -98,11 +99,22 @@ def load_textures(path: str | Path) -> list[list[np.ndarray]]:
     """The base colour textures u1 [H, W, 3] that a .glb, .gltf or .obj file has for each of its objects, in the order
     of `load_meshes`: none, one, or one for each of several materials. Other formats hold no textures: no lists."""
     path = Path(path)
+    try:
+        pictures = _pictures(path)
+    except WeftError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, struct.error, RecursionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        message = f"the materials of {path.name!r} are damaged: {reason}"
+        raise InvalidImage(message, "give its texture as a file of its own") from None
+    return [[decode_texture(file, f"texture in {path.name}") for file in found] for found in pictures]
+
+
+def _pictures(path: Path) -> list[set[bytes]]:
     match path.suffix.lower():
         case ".obj":
-            pictures = read_obj_pictures(read_file(path), path.parent)
+            return read_obj_pictures(read_file(path), path.parent)
         case ".glb" | ".gltf":
-            pictures = read_gltf_pictures(read_file(path), path.parent)
+            return read_gltf_pictures(read_file(path), path.parent)
         case _:
             return []
-    return [[decode_texture(file, f"texture in {path.name}") for file in found] for found in pictures]

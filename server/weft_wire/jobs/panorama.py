@@ -37,6 +37,8 @@ def _check(params: PanoramaParams, names: frozenset[str]) -> None:
     meshes = any(name.startswith("mesh.") for name in names)
     if meshes and "depth" in names:
         raise WireError("invalid_input", "there are both a depth map and meshes", "send one of them")
+    if "viewpoint" in names and not meshes:
+        raise WireError("invalid_input", "there is a viewpoint without meshes to stand in", "send the meshes too")
     if meshes and params.shape != "sphere":
         raise WireError(
             "invalid_input", "a wide image cannot be made around a scene", "choose the sphere, or send a depth map"
