@@ -197,7 +197,7 @@ def test_broken_spz(tmp_path: Path, what: str) -> None:
 
 
 def test_bombs_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fifty megabytes behind a small header: no more leaves gzip than the header asks for, and zstd is not even begun."""
+    """Fifty megabytes behind a small header: gzip unpacks what the header asks for, zstd is not even begun."""
     count = 40_000
     bomb = gzip.compress(header(count=1) + bytes(50_000_000), 9)
     asked = []
