@@ -23,6 +23,8 @@ from weft_wire.transfer import Submission
 
 __all__ = ["follow", "run_job"]
 
+SEEN = {"panorama": "pixels", "splat_texture": "splats"}  # what the views cover; texels otherwise
+
 
 def run_job(
     address: str | None,
@@ -34,7 +36,7 @@ def run_job(
 ) -> int:
     """Do the job at the server of that address (None: the local one) and return the exit status. `write` makes the
     files and returns their paths. Raises whatever goes wrong, in one line."""
-    Submission.prepare(task_named(task), params, arrays, list(labels), "not sent")
+    _check(task, params, arrays, labels)
     started = time.monotonic()
     with _connected(address) as client:
         job_id = client.submit(task, params, arrays, labels)
@@ -43,8 +45,18 @@ def run_job(
         result = client.fetch(job_id)
         files = write(result)
         client.release(job_id)
-    _summarise(result.info, files, time.monotonic() - started)
+    _summarise(task, result.info, files, time.monotonic() - started)
     return 0
+
+
+def _check(task: str, params: Any, arrays: dict[str, np.ndarray], labels: Sequence[str]) -> None:
+    """Refuse what the server would refuse, without one."""
+    from weft.methods.cases import find_case
+
+    for _ in Submission.prepare(task_named(task), params, arrays, list(labels), "not sent").hash_arrays():
+        continue  # it looks at the values on the way
+    if hasattr(params, "case"):
+        find_case(params.case)
 
 
 @contextmanager
@@ -93,12 +105,12 @@ def _tell(event: Any, shown: Display) -> None:
         shown.note(f"note: {event.error}")
 
 
-def _summarise(info: dict[str, Any], files: list[Path], seconds: float) -> None:
+def _summarise(task: str, info: dict[str, Any], files: list[Path], seconds: float) -> None:
     """What was painted with, how much of it was seen, where the files lie."""
     materials = info.get("materials") or [info.get("material") or {}]
     for material in (material for material in materials if material.get("name")):
         note = f" ({material['note']})" if material.get("note") else ""
         say(f"material: {material['name']}{note}")
     if "coverage" in info:
-        say(f"seen by the views: {100 * float(info['coverage']):.1f} % of the texels")
+        say(f"seen by the views: {100 * float(info['coverage']):.1f} % of the {SEEN.get(task, 'texels')}")
     say(f"wrote {', '.join(map(str, files))} in {seconds:.1f} s")

@@ -61,7 +61,7 @@ PANORAMA = Task(
         ArraySpec("viewpoint", "f4", (3,), "where the panorama is taken from; the middle of the meshes when absent"),
     ),
     results=(
-        ArraySpec("panorama", "u1", ("H", "W", 3), "the panorama, sRGB; the middle of a sphere looks towards +Y"),
+        ArraySpec("panorama", "u1", ("H", "W", 3), "the panorama, sRGB; the middle of a sphere looks towards +X"),
         parts.CONTACT_SHEET,
         parts.TURNTABLE,
     ),
