@@ -114,9 +114,9 @@ class PanoramaSpace:
         return (row * (2 * self.height) + column % (2 * self.height)).reshape(-1)
 
     @property
-    def coverage(self) -> float:
-        """Fraction of the cells that some view shows, in [0, 1]."""
-        return float((self._sampling[3][:, 0] > 0).mean())
+    def owner(self) -> np.ndarray:
+        """i4 [cells]: the view that sees each cell nearest to its centre."""
+        return self._sampling[0][:, 0]
 
     def linear(self, exponent: float = 1.0, *, taps: int = 2, residual_passes: int = 0) -> LinearSpace:
         """The space in which a view counts (weight / best weight)^exponent, weight = exp(-r²), r the distance from its

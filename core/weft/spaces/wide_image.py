@@ -82,11 +82,26 @@ class WideImageSpace:
         plain = lookup(self.index, self.cells, self.view_shape)
         return LinearSpace(plain.projection, self.view_shape, self._gather(exponent))
 
-    def _gather(self, exponent: float) -> SparseMatrix:
+    @property
+    def owner(self) -> np.ndarray:
+        """i4 [cells]: the window whose centre is nearest to each cell (the first of equals)."""
+        farness, least = self._farness
+        owner = np.full(self.cells, len(self.corners), np.int32)
+        closest = np.flatnonzero(farness == least[self.index])
+        np.minimum.at(owner, self.index[closest], (closest // self.window**2).astype(np.int32))
+        return owner
+
+    @cached_property
+    def _farness(self) -> tuple[np.ndarray, np.ndarray]:
+        """r² of every window pixel [N·w·w], and the least of each cell [cells]."""
         off = (np.arange(self.window) + 0.5) / (self.window / 2) - 1
         farness = np.tile((off[:, None] ** 2 + off**2).reshape(-1), len(self.corners))
         least = np.full(self.cells, np.inf)
         np.minimum.at(least, self.index, farness)
+        return farness, least
+
+    def _gather(self, exponent: float) -> SparseMatrix:
+        farness, least = self._farness
         share = np.exp(-exponent * (farness - least[self.index])).astype(np.float32)
         kept = np.flatnonzero(share >= _NEGLIGIBLE)
         shape = (self.cells, len(self.index))
