@@ -31,8 +31,8 @@ __all__ = ["LinearSpace", "SparseMatrix", "identity", "lookup", "permutation"]
 
 @dataclass(frozen=True, eq=False)
 class LinearSpace:
-    """See the module. Sharper where pixels mix cells: `residual_passes` ≥ 0 adds z += G (w - P z) so often, `iterations`
-    ≥ 0 solves so long from there, towards it with `damping` ≥ 0."""
+    """See the module. Sharper where pixels mix cells: `residual_passes` ≥ 0 adds z += G (w - P z) so often,
+    `iterations` ≥ 0 solves so long from there, held near it by `damping` ≥ 0."""
 
     projection: SparseMatrix  # P [N·H·W, cells]; a row without entries is a pixel that sees nothing
     view_shape: tuple[int, int, int]  # N, H, W

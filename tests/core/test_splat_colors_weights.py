@@ -1,0 +1,165 @@
+"""The splat rasteriser against a plain double-precision one, and the laws of its weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numba
+import numpy as np
+import pytest
+from practice_clouds import ball, random_splats, ring_around
+
+from weft.errors import InvalidCamera
+from weft.geometry.camera import Camera, look_at
+from weft.geometry.splat_weights import SplatWeights, render_splats, splat_weights
+from weft.geometry.splats import Splats, quaternion_matrices
+
+CAMERA = Camera(look_at((0.3, -4, 1), (0, 0, 0)), 45, 37, 50.0, 48.0, 21.3, 19.1)
+INSIDE = Camera(look_at((0.1, -0.3, 0), (0, 1, 0)), 40, 40, 22.0, 22.0, 20.0, 20.0, near=0.05)
+FLAT = replace(CAMERA, fx=15.0, fy=14.0, orthographic=True)
+KNIFE_EDGE = 1e-4  # relative: α and T nearer to their limits than this may fall to either side
+
+
+def oracle(splats: Splats, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(W [H·W, S], T [H·W], bool [H·W] pixels where a decision hangs on rounding), all splats at all pixels."""
+    rotation, shift = camera.view_matrix[:, :3], camera.view_matrix[:, 3]
+    flip = np.diag([1.0, -1.0, 1.0])
+    x, y, z = flip @ (rotation @ splats.means.astype(np.float64).T + shift[:, None])
+    axes = quaternion_matrices(splats.quaternions) * np.exp(splats.log_scales.astype(np.float64))[:, None]
+    sigma = (flip @ rotation) @ (axes @ axes.transpose(0, 2, 1)) @ (flip @ rotation).T
+    rows, columns = np.mgrid[: camera.height, : camera.width].reshape(2, -1) + 0.5
+    weights = np.zeros((len(rows), splats.count))
+    through, doubtful = np.ones(len(rows)), np.zeros(len(rows), bool)
+    finished = np.zeros(len(rows), bool)
+    wide, high = camera.width / camera.fx, camera.height / camera.fy
+    for n in np.argsort(z.astype(np.float32), kind="stable"):
+        if z[n] < camera.near and not camera.orthographic:
+            continue
+        jacobian = np.array([[camera.fx, 0, 0], [0, camera.fy, 0]], np.float64)
+        centre = np.array([camera.fx * x[n], camera.fy * y[n]])
+        if not camera.orthographic:
+            slope_x = np.clip(x[n] / z[n], -camera.cx / camera.fx - 0.15 * wide, (1.15 * wide - camera.cx / camera.fx))
+            slope_y = np.clip(y[n] / z[n], -camera.cy / camera.fy - 0.15 * high, (1.15 * high - camera.cy / camera.fy))
+            jacobian = np.array([[camera.fx, 0, -camera.fx * slope_x], [0, camera.fy, -camera.fy * slope_y]]) / z[n]
+            centre = centre / z[n]
+        inverse = np.linalg.inv(jacobian @ sigma[n] @ jacobian.T + 0.3 * np.eye(2))
+        d = np.stack([columns - camera.cx - centre[0], rows - camera.cy - centre[1]])
+        alpha = np.minimum(0.999, splats.opacity[n] * np.exp(-0.5 * np.einsum("in,ij,jn->n", d, inverse, d)))
+        doubtful |= ~finished & (np.abs(alpha * 255 - 1) < KNIFE_EDGE)
+        drawn = ~finished & (alpha >= 1 / 255)
+        behind = through * (1 - alpha)
+        doubtful |= drawn & (np.abs(behind / 1e-4 - 1) < 100 * KNIFE_EDGE)
+        finished |= drawn & (behind <= 1e-4)
+        drawn &= ~finished
+        weights[drawn, n] = (alpha * through)[drawn]
+        through[drawn] = behind[drawn]
+    return weights, through, doubtful
+
+
+def dense(found: SplatWeights, splats: Splats) -> np.ndarray:
+    """W [rows, S]; every splat appears in a row once."""
+    rows = np.repeat(np.arange(len(found.row_starts) - 1), np.diff(found.row_starts))
+    matrix = np.zeros((len(found.row_starts) - 1, splats.count))
+    np.add.at(matrix, (rows, found.splats), found.weights)
+    return matrix
+
+
+@pytest.mark.parametrize("camera", [CAMERA, INSIDE, FLAT], ids=["outside", "inside the cloud", "orthographic"])
+def test_weights_are_those_of_the_plain_rasterizer(camera):
+    splats = random_splats()
+    weights, through, doubtful = oracle(splats, camera)
+    found = splat_weights(splats, [camera], prune=0.0)
+    clear = ~doubtful
+    assert clear.mean() > 0.95
+    assert (weights[clear] > 0).sum() > 1000
+    assert np.abs(dense(found, splats) - weights)[clear].max() < 2e-5
+    assert np.abs(found.transmittance.ravel() - through)[clear].max() < 2e-5
+
+
+def test_opaque_clouds_stop_where_the_plain_rasterizer_does():
+    splats = replace(random_splats(400, 3), logits=np.full(400, np.inf, np.float32))
+    weights, through, doubtful = oracle(splats, CAMERA)
+    found = splat_weights(splats, [CAMERA], prune=0.0)
+    assert through.min() < 2e-3
+    assert np.abs(dense(found, splats) - weights)[~doubtful].max() < 2e-5
+
+
+def test_rows_run_from_front_to_back():
+    splats = random_splats()
+    found = splat_weights(splats, [CAMERA])
+    _, depth = CAMERA.project(splats.means)
+    steps = np.diff(depth[found.splats])
+    within = np.ones(len(steps), bool)
+    ends = found.row_starts[1:-1]
+    within[ends[(ends > 0) & (ends < len(found.splats))] - 1] = False
+    assert (steps[within] >= -1e-6).all()
+
+
+@pytest.mark.parametrize("prune", [0.0, 1e-3])
+def test_weights_and_background_share_a_pixel(prune):
+    splats = random_splats()
+    found = splat_weights(splats, [CAMERA, INSIDE_SAME_SIZE], prune=prune)
+    sums = dense(found, splats).sum(1)
+    kept = np.diff(found.row_starts) > 0
+    assert np.abs(sums + found.transmittance.ravel() - 1)[kept].max() < 1e-5
+    assert found.transmittance.ravel()[~kept].min() > 1 - 20 * 1e-3
+
+
+INSIDE_SAME_SIZE = replace(INSIDE, width=45, height=37)
+
+
+def test_small_weights_are_left_out_and_images_stay():
+    rng = np.random.default_rng(5)
+    splats = ball(4000, rng.random((4000, 3)).astype(np.float32))
+    camera = ring_around(splats, 1, 96)[0]
+    whole, pruned = splat_weights(splats, [camera], prune=0.0), splat_weights(splats, [camera])
+    assert len(pruned.weights) < 0.9 * len(whole.weights)
+    assert np.array_equal(pruned.transmittance, whole.transmittance)
+    gap = dense(pruned, splats) @ splats.colors - dense(whole, splats) @ splats.colors
+    assert -10 * np.log10((gap**2).mean()) > 55
+
+
+def test_bytes_do_not_depend_on_the_number_of_threads():
+    splats, threads = random_splats(2000), numba.get_num_threads()
+    many = splat_weights(splats, [CAMERA, INSIDE_SAME_SIZE])
+    numba.set_num_threads(1)
+    one = splat_weights(splats, [CAMERA, INSIDE_SAME_SIZE])
+    numba.set_num_threads(threads)
+    assert all(np.array_equal(a, b) for a, b in zip(many, one, strict=True))
+
+
+def test_images_are_affine_in_the_colors():
+    splats = random_splats()
+    rng = np.random.default_rng(2)
+    a, b = rng.random((2, splats.count, 3), np.float32)
+    black = [render_splats(splats, CAMERA, c, 0.0) for c in (a, b, 0.25 * a + 0.5 * b)]
+    assert np.abs(black[2] - 0.25 * black[0] - 0.5 * black[1]).max() < 1e-5
+    grey = np.full((splats.count, 3), 0.4, np.float32)
+    assert np.abs(render_splats(splats, CAMERA, grey, 0.4) - 0.4).max() < 1e-5
+    own = render_splats(splats, CAMERA, background=(1.0, 0.0, 0.0))
+    assert np.abs(own - render_splats(splats, CAMERA, splats.colors, (1.0, 0.0, 0.0))).max() == 0
+
+
+def test_views_stand_one_after_the_other():
+    splats = random_splats()
+    cameras = [CAMERA, INSIDE_SAME_SIZE]
+    both = splat_weights(splats, cameras)
+    assert both.shape == (2, 37, 45)
+    singles = [splat_weights(splats, [camera]) for camera in cameras]
+    assert np.array_equal(both.weights, np.concatenate([single.weights for single in singles]))
+    assert np.array_equal(both.splats, np.concatenate([single.splats for single in singles]))
+    assert both.row_starts[-1] == len(both.weights)
+
+
+def test_what_lies_behind_the_camera_is_not_drawn():
+    splats = random_splats()
+    away = replace(CAMERA, pose=look_at((0.3, -4, 1), (0.6, -8, 2)))
+    found = splat_weights(splats, [away])
+    assert len(found.weights) == 0
+    assert (found.transmittance == 1).all()
+
+
+def test_cameras_of_several_sizes_are_refused():
+    for cameras in ([], [CAMERA, INSIDE]):
+        with pytest.raises(InvalidCamera):
+            splat_weights(random_splats(3), cameras)
