@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from practice_splats import cloud, compressed_ply, dot_splat, inria, inria_names, inria_rows, odd_file, ply, spz
+from practice_splat_files import cloud, compressed_ply, dot_splat, inria, inria_names, inria_rows, odd_file, ply, spz
 
 from weft.errors import InvalidInput
 from weft.geometry.splats import Splats, f_dc_of

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zstandard
-from practice_splats import cloud, compressed_ply, spz, spz_arrays
+from practice_splat_files import cloud, compressed_ply, spz, spz_arrays
 
 from weft.errors import InvalidInput, MissingDependency
 from weft.geometry.splats import Splats, covariances, evaluate_sh, flipped, transformed

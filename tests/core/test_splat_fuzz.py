@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from practice_splats import cloud, compressed_ply, dot_splat, inria, inria_names, odd_file, spz
+from practice_splat_files import cloud, compressed_ply, dot_splat, inria, inria_names, odd_file, spz
 
 from weft.errors import WeftError
 from weft.io import load_splats, save_splats

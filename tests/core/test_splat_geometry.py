@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.spatial.transform
 import scipy.special
-from practice_splats import cloud
+from practice_splat_files import cloud
 
 from weft.errors import InvalidInput
 from weft.geometry.harmonics import SH_C0, sh_basis, sh_rotation
