@@ -1,0 +1,98 @@
+"""What an illusion is worth: how much each view resembles its own picture, and how little the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy.ndimage import gaussian_filter
+
+from weft.metrics import patch_distance
+from weft.tasks.illusion_targets import Targets
+
+__all__ = ["FinishedIllusion", "contact_sheet", "likeness", "measure"]
+
+COARSEST, FINEST = 0.08, 0.008  # of the side: the band in which shapes are compared
+_TILE = 288
+_LABEL = 20
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedIllusion:
+    """A run that has ended; images f4 [S, S, 3] in [0, 1]."""
+
+    targets: Targets
+    labels: Sequence[str]  # of the pictures
+    states: Sequence[tuple[float, NDArray[np.float32]]]  # (s, image) on the way
+    image: NDArray[np.float32]
+    views: Sequence[NDArray[np.float32]]
+
+
+def measure(finished: FinishedIllusion) -> dict[str, Any]:
+    """For each view, against its own picture and against the mean of the others, in the order of the views:
+
+    `likeness_own`, `likeness_other` -1 to 1, the correlation of their shapes, pixel by pixel (1: the picture itself);
+    `patch_distance_own`, `patch_distance_other` ≥ 0, of their 7×7 patches, wherever they are (0: the same patches).
+    """
+    pictures = finished.targets.pictures
+    alike = [[likeness(view, picture) for picture in pictures] for view in finished.views]
+    apart = [[patch_distance([view], [picture]) for picture in pictures] for view in finished.views]
+    return {
+        "likeness_own": _own(alike),
+        "likeness_other": _others(alike),
+        "patch_distance_own": _own(apart),
+        "patch_distance_other": _others(apart),
+    }
+
+
+def likeness(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Correlation of the luma of two images [S, S, 3] between blurs of 0.8 % and 8 % of the side; 0 if one is flat."""
+    first, second = _shapes(a), _shapes(b)
+    power = np.sqrt((first**2).sum() * (second**2).sum())
+    return float((first * second).sum() / power) if power > 1e-6 else 0.0
+
+
+def _shapes(image: NDArray[np.float32]) -> NDArray[np.float64]:
+    luma = image.astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+    fine, coarse = (gaussian_filter(luma, scale * len(luma), mode="nearest") for scale in (FINEST, COARSEST))
+    return fine - coarse
+
+
+def _own(table: Sequence[Sequence[float]]) -> list[float]:
+    return [round(float(row[i]), 4) for i, row in enumerate(table)]
+
+
+def _others(table: Sequence[Sequence[float]]) -> list[float]:
+    return [round(float(np.mean([value for j, value in enumerate(row) if j != i])), 4) for i, row in enumerate(table)]
+
+
+def contact_sheet(finished: FinishedIllusion) -> NDArray[np.float32]:
+    """f4 [H, W, 3]: the pictures and what was asked of them; the image on its way; the image in each view."""
+    targets = finished.targets
+    given = list(zip(finished.labels, targets.pictures, strict=True))
+    asked = [(f"asked of {view.name}", wanted) for view, wanted in zip(targets.views, targets.wanted, strict=True)]
+    way = [(f"s = {s:.2f}", image) for s, image in finished.states]
+    ends = [(view.name, image) for view, image in zip(targets.views, finished.views, strict=True)]
+    rows = [[*given, *asked], way, [("image", finished.image), *ends]]
+    width = max(map(len, rows))
+    return np.concatenate([_row(row, width) for row in rows])
+
+
+def _row(tiles: Sequence[tuple[str, NDArray[np.float32]]], count: int) -> NDArray[np.float32]:
+    row = np.concatenate([_labelled(label, image) for label, image in tiles], 1)
+    return np.pad(row, ((0, 0), (0, count * _TILE - row.shape[1]), (0, 0)), constant_values=1.0)
+
+
+def _labelled(label: str, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A tile f4 [288, 288, 3]: the image as large as fits, and its name."""
+    picture = Image.fromarray((image.clip(0, 1) * 255 + 0.5).astype(np.uint8))
+    side = _TILE - 4 - _LABEL
+    shrunk = picture.resize((side, side), Image.Resampling.LANCZOS)
+    tile = Image.new("RGB", (_TILE, _TILE), "white")
+    tile.paste(shrunk, ((_TILE - side) // 2, _LABEL))
+    ImageDraw.Draw(tile).text((6, 4), label[:44], fill=(70, 70, 70))
+    return np.asarray(tile, np.float32) / 255
