@@ -142,7 +142,7 @@ def check_view(name: str) -> None:
     """UnknownName, with the nearest name that exists."""
     if name in VIEW_NAMES:
         return
-    near = difflib.get_close_matches(name.lower().replace(" ", "_").replace("-", "_"), VIEW_NAMES, 1, 0.5)
+    near = difflib.get_close_matches(name.lower().replace(" ", "_").replace("-", "_"), VIEW_NAMES, 1, 0.6)
     every = f"{', '.join((*_GEOMETRIC, *SHUFFLES))}, inner_circle_45 to inner_circle_175 in steps of 10"
     raise UnknownName(f"no view is called {name!r}", f"did you mean {near[0]!r}?" if near else f"choose one of {every}")
 

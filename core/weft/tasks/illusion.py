@@ -16,7 +16,7 @@ from weft.methods.synchronized import Case, Step, find_case, synchronized
 from weft.models.exemplar import Exemplar, ExemplarDenoiser, ExemplarSettings
 from weft.models.materials import choose_material, render
 from weft.noise import CanonicalNoise, gaussian, generator
-from weft.schedule import stable_diffusion
+from weft.schedule import Schedule, stable_diffusion
 from weft.spaces.illusion import VIEW_UNIT, check_view, illusion_space, transformation, weighted
 from weft.tasks.events import Event, Preview, Progress, Result
 from weft.tasks.illusion_animation import animate
@@ -30,7 +30,7 @@ MODELS = ("exemplar",)
 SLOTS = 3
 SIZES = (64, 1024)  # pixels of a side
 TILE = 512  # pixels of a rendered material
-PLACE = 0.05  # σ of the position guide, in sides; patches of 9 coarse pixels move by about a ninth of it
+PLACE = 0.03  # σ of the position guide, in sides: softer bends more and resembles less
 SNAPSHOTS = (0.1, 0.4, 0.6, 0.8)  # of the steps: the states on the contact sheet
 _NOISE = 1  # stream of a seed
 
@@ -65,12 +65,13 @@ def illusion(
     views = (view_1, view_2, view_3)
     chosen, slots = _check(exemplars, (prompt_1, prompt_2, prompt_3), views, size, case, model)
     names = [views[slot] for slot in slots]
+    schedule, source = stable_diffusion(steps), generator(seed, _NOISE)  # refuse what they cannot count
     materials, pictures = zip(*[_picture(prompt, exemplar) for prompt, exemplar in slots.values()], strict=True)
     size = -(-size // VIEW_UNIT) * VIEW_UNIT
     yield Progress("prepare", 1, 1, "matching the pictures")
     with clock.phase("prepare"):
         targets = make_targets(pictures, names, size, seed)
-        denoising = _denoise(targets, chosen, steps=steps, seed=seed)
+        denoising = _denoise(targets, chosen, schedule, source, seed)
     states: list[tuple[float, NDArray[np.float32]]] = []
     while True:
         with clock.phase("denoise"):
@@ -150,7 +151,7 @@ def _picture(prompt: str, exemplar: np.ndarray | None) -> tuple[dict[str, Any], 
     return info, render(choice.name, TILE, tint=choice.tint)
 
 
-def _denoise(targets: Targets, case: Case, *, steps: int, seed: int) -> Iterator[Step]:
+def _denoise(targets: Targets, case: Case, schedule: Schedule, source: torch.Generator, seed: int) -> Iterator[Step]:
     """Every view by a denoiser of its own, whose patches stay near their places in what the view is asked to show.
 
     Without the guide, patches of a picture settle anywhere: a stuff, not the picture. The balance of mass, which keeps
@@ -165,11 +166,10 @@ def _denoise(targets: Targets, case: Case, *, steps: int, seed: int) -> Iterator
         ExemplarDenoiser(Exemplar(wanted, place), settings=settings, seed=seed + i, guide=place[None])
         for i, wanted in enumerate(targets.wanted)
     ]
-    schedule = stable_diffusion(steps)
-    first = schedule.levels[0].sigma
-    z = first * gaussian((space.cells, 3), generator(seed, _NOISE))
+    first, beginning = schedule.levels[0].sigma, source.get_state()
+    z = first * gaussian((space.cells, 3), source)
     noise = CanonicalNoise(space.nearest, space.cells, space.view_shape, space.signs)
-    x = first * noise(3, generator(seed, _NOISE))  # the views of that z
+    x = first * noise(3, source.set_state(beginning))  # the views of that z: the field is drawn first
     return synchronized(each(denoisers), space, schedule, x, z=z, case=case)
 
 

@@ -93,14 +93,22 @@ def _rest(image: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
 def _finished(frame: Frame, factor: int) -> NDArray[np.float32]:
     """Over the background, with a soft shadow."""
     cover = frame[..., 3:].clip(0, 1)
-    depth = 0.025 * len(frame)
-    shadow = np.roll(gaussian_filter(cover[..., 0], depth, mode="constant"), round(0.6 * depth), 0)[..., None]
-    floor = BACKGROUND * (1 - np.float32(SHADOW) * shadow)
+    floor = BACKGROUND * (1 - np.float32(SHADOW) * _shadow(cover[..., 0]))
     result = frame[..., :3] + (1 - cover) * floor
     if factor > 1:
         planes = functional.avg_pool2d(torch.from_numpy(result).permute(2, 0, 1)[None], factor)
         result = planes[0].permute(1, 2, 0).contiguous().numpy()
     return result.clip(0, 1).astype(np.float32)
+
+
+def _shadow(cover: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[C, C, 1] how much a light from above, far and wide, is kept from the background; blurred at a quarter's size."""
+    small = functional.avg_pool2d(torch.from_numpy(cover)[None, None], 4)[0, 0].numpy()
+    depth = 0.025 * len(small)
+    soft = np.roll(gaussian_filter(small, depth, mode="constant"), round(0.6 * depth), 0)
+    return functional.interpolate(torch.from_numpy(soft)[None, None], cover.shape, mode="bilinear")[
+        0, 0, ..., None
+    ].numpy()
 
 
 def _sampled(frame: Frame, x: NDArray[np.float32], y: NDArray[np.float32]) -> Frame:

@@ -82,7 +82,7 @@ def _say(energies: NDArray[np.float32]) -> NDArray[np.float32]:
     for _ in range(_ROUNDS):
         rivals = (factors * (energies + floors)) ** RIVALRY
         weights = rivals / rivals.sum(0)
-        kept = (weights * power).sum((1, 2), keepdims=True) / np.maximum(power.sum((1, 2), keepdims=True), 1e-9)
+        kept = ((weights * power).sum((1, 2), keepdims=True) + 1e-6) / (power.sum((1, 2), keepdims=True) + 1e-6)
         factors *= np.sqrt(kept.mean() / np.maximum(kept, 1e-3))
     return weights.astype(np.float32)
 
