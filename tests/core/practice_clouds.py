@@ -22,24 +22,24 @@ def random_splats(count: int = 200, seed: int = 0, *, degree: int = 0) -> Splats
     )
 
 
-def ball(count: int = 3000, colors: np.ndarray | None = None, inside: int = 0) -> Splats:
-    """Flat opaque splats on the unit sphere, the last `inside` of them hidden at its middle. `colors` f4 [count, 3]."""
-    k = np.arange(count - inside)
+def ball(count: int = 3000, colors: np.ndarray | None = None, ghosts: int = 0) -> Splats:
+    """Flat opaque splats on the unit sphere, but for the last `ghosts`, which float in it and are too transparent to be
+    drawn. `colors` f4 [count, 3]."""
+    k = np.arange(count - ghosts)
     z = 1 - (2 * k + 1) / len(k)
     angle = np.pi * (1 + 5**0.5) * k
     shell = np.stack([np.sqrt(1 - z * z) * np.cos(angle), np.sqrt(1 - z * z) * np.sin(angle), z], 1)
-    core = np.random.default_rng(1).uniform(-0.1, 0.1, (inside, 3))
+    core = np.random.default_rng(1).uniform(-0.1, 0.1, (ghosts, 3))
     means = np.concatenate([shell, core]).astype(np.float32)
     # The quaternion that turns +Z to the normal; spacing ~ √(4π / count).
     turns = np.concatenate(
-        [np.stack([1 + z, -shell[:, 1], shell[:, 0], 0 * z], 1), np.tile([1.0, 0, 0, 0], (inside, 1))]
+        [np.stack([1 + z, -shell[:, 1], shell[:, 0], 0 * z], 1), np.tile([1.0, 0, 0, 0], (ghosts, 1))]
     )
     scales = np.tile(np.array([0.7, 0.7, 0.05]) * np.sqrt(4 * np.pi / len(k)), (count, 1))
-    scales[count - inside :] = 0.02
+    scales[count - ghosts :] = 0.02
+    logits = np.where(np.arange(count) < count - ghosts, np.float32(4), np.float32(-6))
     dc = f_dc_of(np.full((count, 3), 0.5, np.float32) if colors is None else colors)
-    return Splats(
-        means, turns.astype(np.float32), np.log(scales).astype(np.float32), np.full(count, 4.0, np.float32), dc[:, None]
-    )
+    return Splats(means, turns.astype(np.float32), np.log(scales).astype(np.float32), logits, dc[:, None])
 
 
 def ring_around(splats: Splats, views: int = 6, size: int = 64) -> list[Camera]:
