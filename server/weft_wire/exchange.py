@@ -60,11 +60,14 @@ class Exchange:
         self._requests.ask(message, answer)
 
     def begin(self, submission: Submission) -> None:
-        """Take over a job whose arrays will follow by `upload`."""
+        """Take over a job whose arrays will follow by `upload`; without any it is submitted at once."""
         job_id = submission.message.job_id
         if job_id in self._submissions:
             self.give_up(self._submissions[job_id], WireError("conflict", f"job {job_id} is being sent twice"))
         self._submissions[job_id] = submission
+        if submission.complete:
+            submission.submitted = True
+            self._submit(submission)
 
     def upload(self, submission: Submission, upload: Upload) -> None:
         """Take over one hashed array of a job; the job is submitted when all are up."""
