@@ -11,7 +11,8 @@ import numpy as np
 
 from weft_wire.errors import WireError
 
-from .export import Target
+from .task import SceneTask
+from .tasks import TASKS
 
 __all__ = ["DESK", "Desk", "Job", "working"]
 
@@ -21,7 +22,8 @@ class Job:
     """What the add-on knows about one job."""
 
     id: str
-    targets: list[Target]
+    task: SceneTask
+    targets: list[Any]  # of the class task.target
     params: dict[str, Any]
     state: str = "sending"  # then the server's states, and at the end: applied | failed | cancelled
     phase: str = ""
@@ -45,13 +47,16 @@ class Job:
 
     def record(self) -> dict[str, Any]:
         """What a file must remember to find the job again."""
-        return {"id": self.id, "targets": [asdict(target) for target in self.targets], "params": self.params}
+        targets = [asdict(target) for target in self.targets]
+        return {"id": self.id, "task": self.task.name, "targets": targets, "params": self.params}
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Job:
-        """The job that `record` describes, of unknown state. Raises TypeError or KeyError if it is no record."""
-        targets = [Target(str(target["object"]), str(target["layer"])) for target in record["targets"]]
-        return cls(str(record["id"]), targets, dict(record["params"]), state="waiting")
+        """The job that `record` describes, of unknown state. Raises AttributeError, KeyError or TypeError if it is no
+        record."""
+        task = TASKS[record.get("task", "texture")]  # the first version knew no other task, and did not name it
+        targets = [task.target(**target) for target in record["targets"]]
+        return cls(str(record["id"]), task, targets, dict(record["params"]), state="waiting")
 
 
 @dataclass
@@ -61,12 +66,14 @@ class Desk:
     job: Job | None = None
     complaint: WireError | None = None  # why the last button did nothing
     previews: bool = True
+    kept: list[Any] = field(default_factory=list)  # by target: what of the scene its pictures need
     preparing: dict[int, Future[Any]] = field(default_factory=dict)  # by object, the latest
     result: Future[Any] | None = None
     thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="weft-pixels"))
 
     def put(self, job: Job | None) -> None:
         self.job, self.preparing, self.result = job, {}, None
+        self.kept = job.task.keep(job.targets) if job is not None and not job.ended else []
 
 
 DESK = Desk()

@@ -14,7 +14,8 @@ import bpy
 
 from weft_wire.errors import WireError
 
-from . import apply, job
+from . import job
+from .before import restore
 from .link import LINK
 from .preferences import preferences
 
@@ -51,10 +52,12 @@ def tick() -> float:
 
 
 def redraw() -> None:
-    """Redraw the sidebars; the viewports follow by themselves when a picture changes."""
+    """Redraw the sidebars and Image Editors; the viewports follow by themselves when a picture changes."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
+            if area.type == "IMAGE_EDITOR":
+                area.tag_redraw()
+            elif area.type == "VIEW_3D":
                 for region in area.regions:
                     if region.type == "UI":
                         region.tag_redraw()
@@ -76,13 +79,13 @@ def recall() -> None:
     try:
         text = next((scene[RECORD] for scene in bpy.data.scenes if RECORD in scene), "")
         left = job.Job.from_record(json.loads(text)) if text else _unsaved.pop(bpy.data.filepath, None)
-    except (TypeError, KeyError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         left = None  # the file was changed by somebody else
     if left is not None and LINK.session is None:
         connect()
     if left is not None and LINK.session is not None:
         job.attach(left)
-    apply.restore(keep=job.working())
+    restore(keep=job.working())
 
 
 @bpy.app.handlers.persistent
@@ -110,7 +113,7 @@ def after_save(*_: Any) -> None:
 @bpy.app.handlers.persistent
 def after_undo(*_: Any) -> None:
     # Undo can bring back a preview whose job has ended since.
-    apply.restore(keep=job.working())
+    restore(keep=job.working())
 
 
 HANDLERS = {

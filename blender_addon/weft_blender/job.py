@@ -1,11 +1,12 @@
 """A job's life: start, follow, apply. The same functions serve the panel (a timer pumps) and scripts (a loop pumps).
 
-    start(...)   export the objects and hand everything to the session; returns the Job at once
-    pump()       take what has arrived, put at most one finished picture on the mesh; never waits
-    cancel()     ask the server to stop; its answer ends the job
-    texture_objects(...)   start, pump until the end, return the Job or raise
+    start(task, params, ...)   collect what the task needs, hand everything to the session; returns the Job at once
+    pump()                     take what has arrived, show at most one finished picture; never waits
+    cancel()                   ask the server to stop; its answer ends the job
+    run(task, params, ...)     start, pump until the end, return the Job or raise
 
-Objects are kept by name, pictures are prepared on a thread, and all that a reloaded file needs lies in `record`.
+What differs between tasks lies in task_*.py. Objects are kept by name, pictures are prepared on a thread, and all that
+a reloaded file needs lies in `record`.
 """
 
 from __future__ import annotations
@@ -15,56 +16,40 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import bpy
-import numpy as np
 
 from weft_wire import events
 from weft_wire.errors import WireError
-from weft_wire.jobs import TEXTURE, TextureParams
+from weft_wire.jobs import TextureParams
 from weft_wire.parameters import to_mapping, validate
 
-from . import apply, pixels
-from .cameras import export_cameras
+from .before import commit, restore
 from .desk import DESK, Job, working
 from .errors import SceneError, describe
-from .export import export_objects
 from .link import LINK
+from .tasks import task_named
 
-__all__ = ["DESK", "Job", "attach", "cancel", "fail", "pump", "release", "start", "texture_objects", "working"]
-
-LARGEST_PREVIEW = 1024  # pixels; a larger picture would hold up Blender's main thread for more than a frame
+__all__ = ["DESK", "Job", "attach", "cancel", "fail", "pump", "release", "run", "start", "texture_objects", "working"]
 
 
-def start(
-    objects: Sequence[bpy.types.Object],
-    params: TextureParams,
-    *,
-    exemplar: np.ndarray | None = None,
-    uv_source: str = "AUTOMATIC",
-    previews: bool = True,
-) -> Job:
-    """Export `objects` (+ `exemplar` u1 [H, W, 3]) and submit them over the open link.
+def start(task: str, params: Any, *, previews: bool = True, **sources: Any) -> Job:
+    """Collect what the task needs, from `sources` as its `collect` names them, and submit it over the open link.
 
     Raises WireError (or its kind SceneError) for everything that can be known to be wrong beforehand.
     """
+    chosen = task_named(task)
     if DESK.job is not None and not DESK.job.ended:
-        raise SceneError("busy", "a texture is already being made", "wait for it, or cancel it")
+        message = f"the task {DESK.job.task.label} is already being made"
+        raise SceneError("busy", message, "wait for it, or cancel it")
     if LINK.session is None or not LINK.connected:
         raise LINK.error or SceneError("server_absent", "no server answers yet", "wait a moment, or start one")
     validate(params)
     began = time.monotonic()
-    arrays: dict[str, np.ndarray] = {}
-    if exemplar is not None:
-        arrays["exemplar"] = exemplar
-    if params.cameras != "automatic":
-        arrays |= export_cameras(bpy.context.scene)
-    TEXTURE.check(params, frozenset(arrays))
-    export = export_objects(objects, uv_source=uv_source)
-    arrays |= export.arrays
+    collected = chosen.collect(params, **sources)
+    labels = [target.label for target in collected.targets]
+    job_id = LINK.session.submit(chosen.name, params, collected.arrays, labels=labels)
     release()
-    apply.restore()
-    labels = [target.object for target in export.targets]
-    job_id = LINK.session.submit("texture", params, arrays, labels=labels)
-    job = Job(job_id, export.targets, to_mapping(params), warnings=export.warnings, started=began)
+    restore()
+    job = Job(job_id, chosen, collected.targets, to_mapping(params), warnings=collected.warnings, started=began)
     job.seconds["export"] = time.monotonic() - began
     DESK.put(job)
     DESK.previews = previews
@@ -123,23 +108,24 @@ def follow(job: Job, event: Any) -> None:
     match event:
         case events.ProgressEvent():
             job.phase, job.step, job.total = event.phase, event.step, event.total
-        case events.PreviewEvent() if DESK.previews:
+        case events.PreviewEvent() if DESK.previews and event.object < len(job.targets):
             if event.object in DESK.preparing:
                 DESK.preparing[event.object].cancel()
-            DESK.preparing[event.object] = DESK.thread.submit(prepare_preview, event.image)
+            kept = DESK.kept[event.object]
+            DESK.preparing[event.object] = DESK.thread.submit(job.task.prepare_preview, event.image, kept)
         case events.WarningEvent():
             job.warnings.append(f"{event.message} ({event.hint})" if event.hint else event.message)
         case events.StateEvent():
             change_state(job, event.state, event.error)
         case events.ResultEvent():
             job.info, job.arrays = event.result.info, event.result.arrays
-            DESK.result = DESK.thread.submit(prepare_result, event.result.arrays, len(job.targets))
+            DESK.result = DESK.thread.submit(job.task.prepare_result, event.result.arrays, DESK.kept)
         case events.FailedRequest():
             change_state(job, "failed", event.error)
 
 
 def change_state(job: Job, state: str, error: WireError | None) -> None:
-    """Enter one of the server's states; a job that ends without a result gives its objects their looks back."""
+    """Enter one of the server's states; a job that ends without a result gives back what it covered."""
     job.state = state
     if state == "succeeded":
         job.phase, job.step, job.total = "receiving", 0, 0
@@ -147,20 +133,11 @@ def change_state(job: Job, state: str, error: WireError | None) -> None:
         LINK.session.fetch(job.id)
     elif job.ended:
         job.error = error
-        apply.restore()
-
-
-def prepare_preview(image: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-    image = pixels.shrink(image, LARGEST_PREVIEW)
-    return pixels.to_blender(image), (image.shape[1], image.shape[0])
-
-
-def prepare_result(arrays: dict[str, np.ndarray], count: int) -> list[bytes]:
-    return [pixels.encode_png(arrays[f"texture.{index}"]) for index in range(count)]
+        restore()
 
 
 def show_one(job: Job) -> bool:
-    """Put one prepared picture on its object; the result takes precedence over previews."""
+    """Show one prepared picture; the result takes precedence over previews."""
     if DESK.result is not None and DESK.result.done():
         finish(job, DESK.result.result())
         DESK.put(job)
@@ -168,45 +145,49 @@ def show_one(job: Job) -> bool:
     index = next((index for index, future in DESK.preparing.items() if future.done()), None)
     if index is None or job.ended:
         return False
-    flat, size = DESK.preparing.pop(index).result()
-    target = job.targets[index]
+    prepared = DESK.preparing.pop(index).result()
     job.seconds.setdefault("first_preview", time.monotonic() - job.started)
-    return apply.show_preview(target.object, target.layer, job.id, index, flat, size)
+    return job.task.show_preview(job.id, index, job.targets[index], prepared)
 
 
-def finish(job: Job, files: list[bytes]) -> None:
-    """Put all results on their objects, in one undo step."""
-    for index, (target, png) in enumerate(zip(job.targets, files, strict=True)):
-        parameters = {"task": "texture", "job": job.id, "object": target.object, **job.params, "info": job.info}
-        if not apply.show_result(target.object, target.layer, job.id, index, png, parameters):
-            job.warnings.append(f"'{target.object}' is gone: its texture is kept as the image 'Weft {target.object}'")
-    apply.commit(job.id)
+def finish(job: Job, prepared: Sequence[Any]) -> None:
+    """Show all results, in one undo step."""
+    parameters = {"task": job.task.name, "job": job.id, **job.params, "info": job.info}
+    for index, (target, result) in enumerate(zip(job.targets, prepared, strict=True)):
+        warning = job.task.show_result(job.id, index, target, result, parameters)
+        job.warnings += [warning] if warning else []
+    commit(job.id)
     job.state, job.phase = "applied", ""
     job.seconds["total"] = time.monotonic() - job.started
     if not bpy.app.background:
-        bpy.ops.ed.undo_push(message="Weft Texture")
+        bpy.ops.ed.undo_push(message=f"Weft {job.task.label}")
 
 
-def texture_objects(
-    objects: Sequence[bpy.types.Object],
-    params: TextureParams,
+def texture_objects(objects: Sequence[bpy.types.Object], params: TextureParams, **options: Any) -> Job:
+    """`run` for the task texture: `exemplar`, `uv_source` and the options of `run`."""
+    return run("texture", params, objects=objects, **options)
+
+
+def run(
+    task: str,
+    params: Any,
     *,
-    exemplar: np.ndarray | None = None,
-    uv_source: str = "AUTOMATIC",
     address: str = "",
     key_dir: str = "",
     patience: float = 10.0,
     previews: bool = False,
     on_change: Callable[[Job], None] = lambda job: None,
+    **sources: Any,
 ) -> Job:
-    """Texture `objects` and return the finished Job, for scripts and `blender -b`. Ctrl+C cancels the job.
+    """Do one job and return it finished, for scripts and `blender -b`. Ctrl+C cancels the job.
 
+    `sources` are what `collect` of the task takes, e.g. `objects`, `exemplar` (u1 [H, W, 3]), `where`, `around`.
     `patience`: seconds without a server before giving up. Raises WireError for whatever goes wrong. The server keeps
     the result until `release`, which is best called when the scene is saved.
     """
     LINK.open(address, key_dir)
     wait_for_server(patience)
-    job = start(objects, params, exemplar=exemplar, uv_source=uv_source, previews=previews)
+    job = start(task, params, previews=previews, **sources)
     try:
         while not job.ended:
             if pump():
@@ -216,7 +197,7 @@ def texture_objects(
             time.sleep(0.01)
     except BaseException:
         cancel()
-        apply.restore()
+        restore()
         raise
     if job.error is not None:
         raise job.error

@@ -1,4 +1,4 @@
-"""The buttons. Each calls the same function that a script calls, and turns an error into one line."""
+"""The buttons: one for every task, Cancel, and the server's. Each calls the same function that a script calls."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import bpy
 from weft_wire.errors import WireError
 
 from . import handlers, job, server_process
-from .exemplar import read_image
 from .preferences import preferences
-from .properties import parameters_of
+from .task import SceneTask
+from .tasks import TASKS
 
-__all__ = ["CLASSES"]
+__all__ = ["CLASSES", "WeftOperator"]
 
 
 class WeftOperator(bpy.types.Operator):
@@ -36,27 +36,31 @@ class WeftOperator(bpy.types.Operator):
             handlers.redraw()
 
 
-class WEFT_OT_texture(WeftOperator):
-    """Texture the selected meshes; the texture forms on them while you go on working"""
+class StartOperator(WeftOperator):
+    """Starts a job of the class's task, with what the panel says."""
 
-    bl_idname = "weft.texture"
-    bl_label = "Texture"
+    task: SceneTask
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         return job.DESK.job is None or job.DESK.job.ended
 
     def act(self, context: bpy.types.Context) -> None:
-        settings = context.scene.weft
-        exemplar = read_image(settings.exemplar) if settings.exemplar else None
+        task, settings = self.task, self.task.settings_of(context.scene)
         handlers.connect()
-        job.start(context.selected_objects, parameters_of(settings), exemplar=exemplar, uv_source=settings.uv_source)
+        job.start(task.name, task.parameters(settings), **task.chosen(context))
         handlers.remember()
-        show_textures(context)
+        task.show(context)
+
+
+def start_operator(task: SceneTask) -> type[Any]:
+    """The button weft.TASK."""
+    values = {"__doc__": task.about, "bl_idname": f"weft.{task.name}", "bl_label": f"Weft {task.label}", "task": task}
+    return type(f"WEFT_OT_{task.name}", (StartOperator,), values)
 
 
 class WEFT_OT_cancel(WeftOperator):
-    """Stop the job; the objects get their former materials back"""
+    """Stop the job; everything gets its former looks back"""
 
     bl_idname = "weft.cancel"
     bl_label = "Cancel"
@@ -86,11 +90,4 @@ class WEFT_OT_stop_server(WeftOperator):
         server_process.stop()
 
 
-def show_textures(context: bpy.types.Context) -> None:
-    """Let the viewport that the button was pressed in show textures, if it shows plain colours in Solid mode."""
-    space = context.space_data
-    if isinstance(space, bpy.types.SpaceView3D) and space.shading.type == "SOLID":
-        space.shading.color_type = "TEXTURE"
-
-
-CLASSES = (WEFT_OT_texture, WEFT_OT_cancel, WEFT_OT_start_server, WEFT_OT_stop_server)
+CLASSES = (*map(start_operator, TASKS.values()), WEFT_OT_cancel, WEFT_OT_start_server, WEFT_OT_stop_server)

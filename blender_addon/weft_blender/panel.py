@@ -10,19 +10,12 @@ import bpy
 from . import job, server_process
 from .errors import describe
 from .link import LINK
+from .task import SceneTask
+from .tasks import TASKS
 
 __all__ = ["CLASSES"]
 
-# Short labels: Blender cuts what does not fit a narrow sidebar.
-ROWS = (("texture_size", "Texture"), ("size", "Views"), ("steps", "Steps"), ("seed", "Seed"), ("cameras", "Cameras"))
-MORE = (
-    ("views", "Cameras"),
-    ("pattern_scale", "Scale"),
-    ("decals", "Fine Detail"),
-    ("uv_source", "UV Map"),
-    ("model", "Model"),
-)
-PHASES = {"sending": "Sending the meshes", "waiting": "Looking for the job", "queued": "Waiting in the queue"}
+PHASES = {"sending": "Sending the scene", "waiting": "Looking for the job", "queued": "Waiting in the queue"}
 
 
 class WeftPanel:
@@ -45,26 +38,29 @@ class WEFT_PT_texture(WeftPanel, bpy.types.Panel):
     bl_idname = "WEFT_PT_texture"
 
     def draw_rows(self, layout: Any, context: Any) -> None:
-        settings, current = context.scene.weft, job.DESK.job
+        task, current = TASKS[context.scene.weft_task], job.DESK.job
         running = current if current is not None and not current.ended else None
         draw_server(layout)
+        choice = layout.column()
+        choice.use_property_split = False
+        choice.scale_y = 1.2
+        choice.prop(context.scene, "weft_task", text="")
         column = layout.column()
         column.enabled = running is None
         column.use_property_split = False
-        column.label(text="Prompt")
-        column.prop(settings, "prompt", text="")
-        column.label(text="Reference Image")
-        column.template_ID(settings, "exemplar", open="image.open", text="")
+        settings = task.settings_of(context.scene)
+        task.draw(column, settings)
         column.separator()
         column.use_property_split = True
-        for name, label in ROWS:
+        for name, label in task.rows:
             column.prop(settings, name, text=label)
         layout.separator()
         if running is not None:
             draw_progress(layout, running)
         else:
-            draw_button(layout, context)
-        draw_outcome(layout, context, current)
+            draw_button(layout, context, task)
+        draw_outcome(layout, current)
+        task.draw_result(layout, context)
 
 
 class WEFT_PT_more(WeftPanel, bpy.types.Panel):
@@ -74,8 +70,9 @@ class WEFT_PT_more(WeftPanel, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
 
     def draw_rows(self, layout: Any, context: Any) -> None:
-        for name, label in MORE:
-            layout.prop(context.scene.weft, name, text=label)
+        task = TASKS[context.scene.weft_task]
+        for name, label in task.more:
+            layout.prop(task.settings_of(context.scene), name, text=label)
 
 
 def draw_server(layout: Any) -> None:
@@ -100,13 +97,11 @@ def draw_server(layout: Any) -> None:
         draw_text(layout, *describe(LINK.error), icon="ERROR")
 
 
-def draw_button(layout: Any, context: Any) -> None:
+def draw_button(layout: Any, context: Any, task: SceneTask) -> None:
     """The big button, labelled with what it will work on."""
-    names = [obj.name for obj in context.selected_objects]
-    label = f"Texture {names[0]}" if len(names) == 1 else f"Texture {len(names)} Objects" if names else "Texture"
     row = layout.row()
     row.scale_y = 1.6
-    row.operator("weft.texture", text=label, icon="TEXTURE")
+    row.operator(f"weft.{task.name}", text=task.button(context), icon=task.icon)
 
 
 def draw_progress(layout: Any, current: job.Job) -> None:
@@ -125,7 +120,7 @@ def draw_progress(layout: Any, current: job.Job) -> None:
     column.operator("weft.cancel", icon="CANCEL")
 
 
-def draw_outcome(layout: Any, context: Any, current: job.Job | None) -> None:
+def draw_outcome(layout: Any, current: job.Job | None) -> None:
     """What went wrong, what to know, and what the last job made."""
     if job.DESK.complaint is not None:
         draw_text(layout, *describe(job.DESK.complaint), icon="ERROR")
@@ -144,7 +139,7 @@ def draw_outcome(layout: Any, context: Any, current: job.Job | None) -> None:
 def draw_result(layout: Any, current: job.Job) -> None:
     material, coverage = current.info.get("material", {}), current.info.get("coverage")
     box = layout.box().column(align=True)
-    box.label(text=f"Done in {current.seconds['total']:.0f} s", icon="CHECKMARK")
+    box.label(text=f"{current.task.label} done in {current.seconds['total']:.0f} s", icon="CHECKMARK")
     if material:
         box.label(text=f"Material: {material.get('name', '')}")
         if material.get("note"):

@@ -10,14 +10,26 @@ import zlib
 
 import numpy as np
 
-__all__ = ["encode_png", "shrink", "to_blender", "to_wire"]
+__all__ = ["encode_png", "sample", "shrink", "to_blender", "to_linear", "to_wire"]
 
 
-def to_blender(image: np.ndarray) -> np.ndarray:
-    """Flat float32 RGBA in Blender's row order, ready for `pixels.foreach_set`, of `image` u1 [H, W, 3]."""
+def to_blender(image: np.ndarray, alpha: np.ndarray | None = None) -> np.ndarray:
+    """Flat float32 RGBA in Blender's row order, ready for `pixels.foreach_set`, of `image` u1 [H, W, 3].
+
+    `alpha` u1 [H, W]; opaque without.
+    """
     rgba = np.ones((*image.shape[:2], 4), np.float32)
     np.multiply(image[::-1], np.float32(1 / 255), out=rgba[..., :3])
+    if alpha is not None:
+        np.multiply(alpha[::-1], np.float32(1 / 255), out=rgba[..., 3])
     return rgba.ravel()
+
+
+def to_linear(srgb: np.ndarray) -> np.ndarray:
+    """Linear light f4 of sRGB values f4 or u1, as Blender's colour attributes hold it."""
+    if srgb.dtype == np.uint8:
+        return to_linear(np.arange(256, dtype=np.float32) / 255)[srgb]
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
 def to_wire(pixels: np.ndarray, width: int, height: int, *, linear: bool) -> np.ndarray:
@@ -41,15 +53,21 @@ def shrink(image: np.ndarray, longest: int) -> np.ndarray:
     return np.rint(blocks.mean(axis=(1, 3), dtype=np.float32)).astype(np.uint8)
 
 
+def sample(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """[height, width] of `values` [H, W], the nearest of each."""
+    rows, columns = ((np.arange(new) * old) // new for new, old in zip((height, width), values.shape, strict=True))
+    return values[rows[:, None], columns]
+
+
 def encode_png(image: np.ndarray) -> bytes:
-    """PNG file of `image` u1 [H, W, 3]. zlib releases the interpreter lock, so Blender goes on drawing meanwhile."""
-    height, width = image.shape[:2]
-    rows = np.empty((height, 1 + 3 * width), np.uint8)
+    """PNG file of `image` u1 [H, W, 3 or 4]. zlib releases the interpreter lock, so Blender goes on drawing."""
+    height, width, channels = image.shape
+    rows = np.empty((height, 1 + channels * width), np.uint8)
     rows[:, 0] = 2  # filter "up": each row minus the one above
-    flat = image.reshape(height, 3 * width)
+    flat = image.reshape(height, channels * width)
     rows[0, 1:] = flat[0]
     np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, {3: 2, 4: 6}[channels], 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.data, 4)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks

@@ -1,4 +1,4 @@
-"""The panel's settings. Everything that the server understands is generated from its declaration, TextureParams."""
+"""The panel's settings: a group of properties for each task, generated from what the wire declares of it."""
 
 from __future__ import annotations
 
@@ -8,29 +8,22 @@ from typing import Any
 
 import bpy
 
-from weft_wire.jobs import TextureParams
 from weft_wire.parameters import Param, params_of
 
 from .desk import DESK
+from .task import SceneTask
+from .tasks import TASKS
 
-__all__ = ["PARAMETER_NAMES", "PROGRESS", "WeftSettings", "parameters_of", "property_of"]
-
-PARAMETER_NAMES = tuple(field.name for field, _, _ in params_of(TextureParams))
-UV_SOURCES = (
-    ("AUTOMATIC", "Automatic", "The active UV map; a new one named Weft where it is missing, overlaps or has no area"),
-    ("ACTIVE", "Active", "The active UV map as it is, even where faces share texels"),
-    ("NEW", "New", "Always unwrap into a new UV map named Weft"),
-)
+__all__ = ["PROGRESS", "SETTINGS", "TASK", "property_of"]
 
 
 def property_of(name: str, kind: Any, default: Any, rule: Param) -> Any:
     """The Blender property of one declared field: same default, range, unit and help."""
-    options: dict[str, Any] = {"name": name.replace("_", " ").title(), "description": rule.help, "default": default}
+    options: dict[str, Any] = {"name": title(name), "description": rule.help, "default": default}
     if isinstance(kind, types.UnionType):
         kind = next(part for part in typing.get_args(kind) if part is not types.NoneType)
     if rule.choices:
-        items = [(choice, choice.title(), rule.help) for choice in rule.choices]
-        return bpy.props.EnumProperty(items=items, **options)
+        return bpy.props.EnumProperty(items=[(choice, title(choice), rule.help) for choice in rule.choices], **options)
     if kind is bool:
         return bpy.props.BoolProperty(**options)
     if kind is str:
@@ -39,28 +32,30 @@ def property_of(name: str, kind: Any, default: Any, rule: Param) -> Any:
     limits = {key: kind(value) for key, value in limits.items() if value is not None}
     if kind is int:
         return bpy.props.IntProperty(**options, **limits, subtype="PIXEL" if rule.unit == "px" else "NONE")
-    return bpy.props.FloatProperty(**options, **limits)
+    return bpy.props.FloatProperty(**options, **limits, subtype="FACTOR" if rule.maximum == 1 else "NONE")
 
 
-def parameters_of(settings: Any) -> TextureParams:
-    """The job's parameters out of the panel's settings."""
-    return TextureParams(**{name: getattr(settings, name) for name in PARAMETER_NAMES})
+def title(name: str) -> str:
+    return name.replace("_", " ").title()
 
 
-ANNOTATIONS = {
-    **{
-        field.name: property_of(field.name, kind, field.default, rule) for field, kind, rule in params_of(TextureParams)
-    },
-    "exemplar": bpy.props.PointerProperty(
-        name="Reference",
-        type=bpy.types.Image,
-        description="A photograph or texture to take the look from; without one the prompt picks a built-in material",
-    ),
-    "uv_source": bpy.props.EnumProperty(
-        name="UV Map", items=UV_SOURCES, description="Where the texture's layout comes from"
-    ),
-}
-WeftSettings = type("WeftSettings", (bpy.types.PropertyGroup,), {"__doc__": __doc__, "__annotations__": ANNOTATIONS})
+def settings_class(task: SceneTask) -> type[Any]:
+    """The group of properties of one task."""
+    declared = {
+        field.name: property_of(field.name, kind, field.default, rule)
+        for field, kind, rule in params_of(task.declaration.params)
+    }
+    annotations = {**declared, **task.extras}
+    name = f"WeftSettings_{task.name}"
+    return type(name, (bpy.types.PropertyGroup,), {"__doc__": task.about, "__annotations__": annotations})
+
+
+SETTINGS = {task.settings: settings_class(task) for task in TASKS.values()}
+TASK = bpy.props.EnumProperty(
+    name="Task",
+    description="What to make",
+    items=[(task.name, task.label, task.about, task.icon, i) for i, task in enumerate(TASKS.values())],
+)
 # The bar of Blender < 4.0, whose layouts have no progress(): a slider that only shows.
 PROGRESS = bpy.props.FloatProperty(
     name="Progress",

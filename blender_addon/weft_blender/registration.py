@@ -7,19 +7,40 @@ from collections.abc import Callable
 
 import bpy
 
-from . import handlers, operators, panel, preferences, properties, server_process
+from . import (
+    actions,
+    handlers,
+    illusion_plane,
+    operators,
+    panel,
+    preferences,
+    properties,
+    server_process,
+    splat_operators,
+)
 from .link import LINK
 
 __all__ = ["register", "unregister"]
 
-CLASSES = (properties.WeftSettings, preferences.WeftPreferences, *operators.CLASSES, *panel.CLASSES)
+CLASSES = (
+    *properties.SETTINGS.values(),
+    preferences.WeftPreferences,
+    *operators.CLASSES,
+    *actions.CLASSES,
+    *illusion_plane.CLASSES,
+    *splat_operators.CLASSES,
+    *panel.CLASSES,
+)
 
 
 def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
-    bpy.types.Scene.weft = bpy.props.PointerProperty(type=properties.WeftSettings)
+    for name, cls in properties.SETTINGS.items():
+        setattr(bpy.types.Scene, name, bpy.props.PointerProperty(type=cls))
+    bpy.types.Scene.weft_task = properties.TASK
     bpy.types.WindowManager.weft_progress = properties.PROGRESS
+    splat_operators.add_to_menus()
     handlers.register()
     atexit.register(at_exit())
 
@@ -34,7 +55,10 @@ def unregister() -> None:
     atexit.unregister(at_exit())
     leave()
     handlers.unregister()
-    del bpy.types.Scene.weft, bpy.types.WindowManager.weft_progress
+    splat_operators.remove_from_menus()
+    for name in (*properties.SETTINGS, "weft_task"):
+        delattr(bpy.types.Scene, name)
+    del bpy.types.WindowManager.weft_progress
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)
 

@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -93,8 +94,37 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="module")
 def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A real server whose texture task is that of practice_texture.py."""
+    """A real server whose tasks are those of practice_addon.py."""
     home = tmp_path_factory.mktemp("weft")
-    process = ServerProcess(home, [server_python(), str(HERE / "practice_texture.py"), str(home)])
+    process = ServerProcess(home, [server_python(), str(HERE / "practice_addon.py"), str(home)])
     yield process
     process.stop()
+
+
+@pytest.fixture
+def link(addon: ModuleType, practice: ServerProcess) -> Iterator[Any]:
+    """The add-on's link, connected to the practice server."""
+    from weft_blender import job
+    from weft_blender.link import LINK
+
+    LINK.open("", practice.key_dir)
+    job.wait_for_server(30)
+    yield LINK
+    job.cancel()
+    job.DESK.put(None)
+    LINK.close()
+
+
+@pytest.fixture
+def pump_until(addon: ModuleType) -> Callable[[Callable[[], bool]], None]:
+    """Pump, as the timer does, until the condition holds."""
+    from weft_blender import job
+
+    def pump(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline, job.DESK.job
+            job.pump()
+            time.sleep(0.01)
+
+    return pump

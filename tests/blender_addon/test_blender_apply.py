@@ -32,13 +32,24 @@ def preview(value: int = 128, size: int = 16) -> tuple[np.ndarray, tuple[int, in
     return to_blender(np.full((size, size, 3), value, np.uint8)), (size, size)
 
 
-def put_result(name: str, job: str = "job") -> bool:
-    from weft_blender.apply import commit, show_result
-    from weft_blender.pixels import encode_png
+def show_preview(name: str, flat: np.ndarray, size: tuple[int, int], job: str = "job") -> bool:
+    from weft_blender.export import Target
+    from weft_blender.tasks import TASKS
 
-    there = show_result(name, "UVMap", job, 0, encode_png(PICTURE), {"prompt": "moss", "seed": 3})
+    return TASKS["texture"].show_preview(job, 0, Target(name, "UVMap"), (flat, size))
+
+
+def put_result(name: str, job: str = "job") -> str:
+    """The warning, if there was one."""
+    from weft_blender.before import commit
+    from weft_blender.export import Target
+    from weft_blender.pixels import encode_png
+    from weft_blender.tasks import TASKS
+
+    target, parameters = Target(name, "UVMap"), {"prompt": "moss", "seed": 3}
+    warning = TASKS["texture"].show_result(job, 0, target, encode_png(PICTURE), parameters)
     commit(job)
-    return there
+    return warning
 
 
 def looks(obj: Any) -> list[tuple[str, str]]:
@@ -54,11 +65,11 @@ def content(image: Any) -> np.ndarray:
 
 
 def test_preview_comes_and_goes(bpy: Any, obj: Any) -> None:
-    from weft_blender.apply import restore, show_preview
+    from weft_blender.before import restore
 
     before = looks(obj)
-    assert show_preview(obj.name, "UVMap", "job", 0, *preview(50))
-    assert show_preview(obj.name, "UVMap", "job", 0, *preview(200))
+    assert show_preview(obj.name, *preview(50))
+    assert show_preview(obj.name, *preview(200))
     assert {name for _, name in looks(obj)} == {f"Weft {obj.name}"}
     assert len(bpy.data.images) == 1
     assert (content(bpy.data.images[0]) == 200).all()
@@ -71,14 +82,14 @@ def test_preview_comes_and_goes(bpy: Any, obj: Any) -> None:
 
 
 def test_result_is_packed_and_carries_its_parameters(bpy: Any, obj: Any) -> None:
-    from weft_blender.apply import restore, show_preview
+    from weft_blender.before import restore
 
-    show_preview(obj.name, "UVMap", "job", 0, *preview())
-    assert put_result(obj.name)
+    show_preview(obj.name, *preview())
+    assert not put_result(obj.name)
     restore()
     image = bpy.data.images[0]
     assert image.packed_file is not None
-    assert json.loads(image["weft"]) == {"prompt": "moss", "seed": 3}
+    assert json.loads(image["weft"]) == {"prompt": "moss", "seed": 3, "object": obj.name}
     np.testing.assert_array_equal(content(image), PICTURE)
     material = obj.material_slots[0].material
     nodes = {node.type: node for node in material.node_tree.nodes}
@@ -109,11 +120,11 @@ def test_second_result_keeps_the_first(bpy: Any, obj: Any) -> None:
 
 
 def test_preview_over_a_result_gives_it_back(bpy: Any, obj: Any) -> None:
-    from weft_blender.apply import restore, show_preview
+    from weft_blender.before import restore
 
     put_result(obj.name, "one")
     before = looks(obj)
-    show_preview(obj.name, "UVMap", "two", 0, *preview())
+    show_preview(obj.name, *preview(), job="two")
     restore()
     assert looks(obj) == before
 
@@ -127,11 +138,11 @@ def test_twins_with_one_mesh_have_looks_of_their_own(bpy: Any, obj: Any) -> None
 
 
 def test_object_without_slots_has_none_again(bpy: Any) -> None:
-    from weft_blender.apply import restore, show_preview
+    from weft_blender.before import restore
 
     bpy.ops.mesh.primitive_cube_add()
     cube = bpy.context.object
-    show_preview(cube.name, "UVMap", "job", 0, *preview())
+    show_preview(cube.name, *preview())
     assert cube.material_slots[0].material.name == f"Weft {cube.name}"
     restore()
     assert not cube.material_slots
@@ -139,10 +150,8 @@ def test_object_without_slots_has_none_again(bpy: Any) -> None:
 
 def test_unfinished_preview_is_taken_off_after_loading(bpy: Any, obj: Any, tmp_path: Path) -> None:
     """A file saved while a job ran, whose job nobody knows any more, looks as before."""
-    from weft_blender.apply import show_preview
-
     before, name = looks(obj), obj.name
-    show_preview(name, "UVMap", "job", 0, *preview())
+    show_preview(name, *preview())
     path = str(tmp_path / "scene.blend")
     bpy.ops.wm.save_as_mainfile(filepath=path)
     bpy.ops.wm.open_mainfile(filepath=path)
@@ -151,17 +160,15 @@ def test_unfinished_preview_is_taken_off_after_loading(bpy: Any, obj: Any, tmp_p
 
 def test_result_of_a_vanished_object_is_kept(bpy: Any, obj: Any) -> None:
     bpy.data.objects.remove(obj)
-    assert not put_result("Suzanne")
+    assert "is gone" in put_result("Suzanne")
     assert bpy.data.images["Weft Suzanne"].use_fake_user
 
 
 def test_undo_never_ends_at_a_preview(bpy: Any, obj: Any) -> None:
     """An undo step that the user made while previews came holds one; going back to it takes it off again."""
-    from weft_blender.apply import show_preview
-
     before, name = looks(obj), obj.name
     bpy.ops.ed.undo_push(message="scene")
-    show_preview(name, "UVMap", "job", 0, *preview())
+    show_preview(name, *preview())
     obj.location.x = 1
     bpy.ops.ed.undo_push(message="moved meanwhile")
     put_result(name)

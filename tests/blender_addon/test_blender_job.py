@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,32 +23,8 @@ def obj(bpy: Any) -> Any:
     return bpy.context.object
 
 
-@pytest.fixture
-def link(addon: ModuleType, practice: Any) -> Iterator[Any]:
-    """The add-on's link, connected to the practice server."""
-    from weft_blender import job
-    from weft_blender.link import LINK
-
-    LINK.open("", practice.key_dir)
-    job.wait_for_server(30)
-    yield LINK
-    job.cancel()
-    job.DESK.put(None)
-    LINK.close()
-
-
 def params(prompt: str = "stone", **values: Any) -> TextureParams:
     return TextureParams(**{"prompt": prompt, "texture_size": 128, "steps": 4, **values})
-
-
-def pump_until(condition: Callable[[], bool]) -> None:
-    from weft_blender import job
-
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        job.pump()
-        time.sleep(0.01)
 
 
 def worn(obj: Any) -> str:
@@ -112,18 +87,18 @@ def test_bad_settings_never_leave(obj: Any, link: Any, values: dict[str, Any], p
     from weft_blender import job
 
     with pytest.raises(WireError, match=part) as caught:
-        job.start([obj], params(**values))
+        job.start("texture", params(**values), objects=[obj])
     assert caught.value.hint
     assert job.DESK.job is None
 
 
-def test_cancel_gives_the_looks_back(bpy: Any, obj: Any, link: Any) -> None:
+def test_cancel_gives_the_looks_back(bpy: Any, obj: Any, link: Any, pump_until: Any) -> None:
     from weft_blender import job
 
-    mine = job.start([obj], params("wait", steps=100))
+    mine = job.start("texture", params("wait", steps=100), objects=[obj])
     pump_until(lambda: worn(obj) != "Before")
     with pytest.raises(WireError, match="already being made"):
-        job.start([obj], params())
+        job.start("texture", params(), objects=[obj])
     job.cancel()
     pump_until(lambda: mine.ended)
     assert mine.state == "cancelled"
@@ -131,22 +106,24 @@ def test_cancel_gives_the_looks_back(bpy: Any, obj: Any, link: Any) -> None:
     assert not bpy.data.images
 
 
-def test_cancel_before_anything_arrived(obj: Any, link: Any) -> None:
+def test_cancel_before_anything_arrived(obj: Any, link: Any, pump_until: Any) -> None:
     from weft_blender import job
 
-    mine = job.start([obj], params("wait", steps=100))
+    mine = job.start("texture", params("wait", steps=100), objects=[obj])
     job.cancel()
     pump_until(lambda: mine.ended)
     assert mine.state == "cancelled"
 
 
 @pytest.mark.parametrize("saved_during_job", [True, False])
-def test_reloaded_file_finds_its_job(bpy: Any, obj: Any, link: Any, tmp_path: Path, saved_during_job: bool) -> None:
+def test_reloaded_file_finds_its_job(
+    bpy: Any, obj: Any, link: Any, tmp_path: Path, saved_during_job: bool, pump_until: Any
+) -> None:
     from weft_blender import job
 
     name, path = obj.name, str(tmp_path / "scene.blend")
     bpy.ops.wm.save_as_mainfile(filepath=path)
-    mine = job.start([obj], params("wait", steps=4))
+    mine = job.start("texture", params("wait", steps=4), objects=[obj])
     pump_until(lambda: worn(obj) != "Before")
     if saved_during_job:
         bpy.ops.wm.save_mainfile()
@@ -165,11 +142,13 @@ def test_reloaded_file_finds_its_job(bpy: Any, obj: Any, link: Any, tmp_path: Pa
     assert "weft_job" not in bpy.context.scene
 
 
-def test_file_of_a_forgotten_job_looks_as_before(bpy: Any, obj: Any, link: Any, tmp_path: Path) -> None:
+def test_file_of_a_forgotten_job_looks_as_before(
+    bpy: Any, obj: Any, link: Any, tmp_path: Path, pump_until: Any
+) -> None:
     from weft_blender import job
 
     name, path = obj.name, str(tmp_path / "scene.blend")
-    mine = job.start([obj], params("wait", steps=100))
+    mine = job.start("texture", params("wait", steps=100), objects=[obj])
     pump_until(lambda: worn(obj) != "Before")
     bpy.ops.wm.save_as_mainfile(filepath=path)
     job.cancel()
@@ -206,13 +185,14 @@ def test_job_without_a_server_can_be_cancelled(bpy: Any, addon: ModuleType, obj:
 
 
 def test_defect_ends_the_job_not_the_timer(bpy: Any, obj: Any, link: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from weft_blender import apply, handlers, job
+    from weft_blender import handlers, job
+    from weft_blender.tasks import TASKS
 
     def broken(*_: Any) -> bool:
         raise ZeroDivisionError("a defect")
 
-    mine = job.start([obj], params("stream", steps=10))
-    monkeypatch.setattr(apply, "show_preview", broken)
+    mine = job.start("texture", params("stream", steps=10), objects=[obj])
+    monkeypatch.setattr(TASKS["texture"], "show_preview", broken)
     deadline = time.monotonic() + 60
     while not mine.ended and time.monotonic() < deadline:
         assert handlers.tick() > 0
@@ -220,10 +200,10 @@ def test_defect_ends_the_job_not_the_timer(bpy: Any, obj: Any, link: Any, monkey
     assert str(mine.error) == "ZeroDivisionError: a defect (this is a defect of the add-on: please report it)"
 
 
-def test_vanished_object_loses_nothing(bpy: Any, obj: Any, link: Any) -> None:
+def test_vanished_object_loses_nothing(bpy: Any, obj: Any, link: Any, pump_until: Any) -> None:
     from weft_blender import job
 
-    mine, name = job.start([obj], params("stream")), obj.name
+    mine, name = job.start("texture", params("stream"), objects=[obj]), obj.name
     pump_until(lambda: worn(obj) != "Before")
     bpy.data.objects.remove(obj)
     pump_until(lambda: mine.ended)
@@ -252,10 +232,12 @@ def test_unreadable_address_is_one_line(addon: ModuleType, obj: Any, address: st
     assert caught.value.code == "bad_address"
 
 
-def test_server_killed_in_mid_job_finishes_after_its_return(obj: Any, link: Any, practice: Any) -> None:
+def test_server_killed_in_mid_job_finishes_after_its_return(
+    obj: Any, link: Any, practice: Any, pump_until: Any
+) -> None:
     from weft_blender import job
 
-    mine = job.start([obj], params("wait", steps=5))
+    mine = job.start("texture", params("wait", steps=5), objects=[obj])
     pump_until(lambda: worn(obj) != "Before")
     practice.kill()
     pump_until(lambda: not link.connected)

@@ -1,0 +1,142 @@
+"""Splat texture: Gaussian splats get new colours, in a copy of their mesh; where and how large they are stays.
+
+What is sent is the frame of the file: the object's transform only places the splats in the scene, and cameras of the
+scene are brought into the file's frame. Higher harmonics (f_rest) stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import bpy
+import numpy as np
+
+from weft_wire.jobs import SPLAT_TEXTURE, SplatTextureParams
+
+from .before import remember, undone_by
+from .errors import SceneError
+from .export import Target
+from .pixels import to_linear
+from .splat_display import add_display
+from .splat_mesh import arrays_of, check_splats, paint_splats, recolour, rgb_of
+from .tags import PARAMETERS, tag, tagged
+from .task import Collected, SceneTask
+
+__all__ = ["SplatTask"]
+
+
+class SplatTask(SceneTask):
+    declaration = SPLAT_TEXTURE
+    label, icon = "Splats", "OUTLINER_OB_POINTCLOUD"
+    about = "Give the selected Gaussian splats new colours, in a copy; the old ones stay"
+    target = Target
+    rows = (("up", "Up"), ("size", "Views"), ("steps", "Steps"), ("seed", "Seed"), ("cameras", "Cameras"))
+    more = (("views", "Cameras"), ("pattern_scale", "Scale"), ("model", "Model"))
+
+    def draw_result(self, layout: Any, context: Any) -> None:
+        row = layout.row(align=True)
+        row.operator("weft.import_splats", text="Import", icon="IMPORT")
+        row.operator("weft.export_splats", text="Export", icon="EXPORT")
+
+    def show(self, context: Any) -> None:
+        space = context.space_data
+        if isinstance(space, bpy.types.SpaceView3D) and space.shading.type in ("SOLID", "WIREFRAME"):
+            space.shading.type = "MATERIAL"
+
+    def collect(
+        self,
+        params: SplatTextureParams,
+        *,
+        objects: Sequence[bpy.types.Object],
+        exemplar: np.ndarray | None = None,
+    ) -> Collected:
+        """The one object of splats among `objects`, which has to be the only one."""
+        arrays = self.look(params, exemplar)
+        if len(objects) != 1:
+            count = f"{len(objects)} objects are selected" if objects else "nothing is selected"
+            raise SceneError("one_object", f"{count}, expected one object of Gaussian splats", "select it alone")
+        obj = objects[0]
+        check_splats(obj)
+        if "camera.poses" in arrays:
+            arrays["camera.poses"] = to_frame(arrays["camera.poses"], obj)
+        return Collected({**arrays, **arrays_of(obj)}, [Target(obj.name, "")])
+
+    def prepare_preview(self, image: np.ndarray, kept: Any) -> np.ndarray:
+        """Linear colours f4 [N or more, 3]: the preview holds 1024 splats a row."""
+        return to_linear(image).reshape(-1, 3)
+
+    def prepare_result(self, arrays: Mapping[str, np.ndarray], kept: Sequence[Any]) -> list[Any]:
+        dc = arrays["splats.dc"]
+        return [(dc, to_linear(np.clip(rgb_of(dc), 0, 1)))]
+
+    def show_preview(self, job_id: str, index: int, target: Target, prepared: np.ndarray) -> bool:
+        mesh = mesh_of(target.object, job_id, index)
+        if mesh is None or len(prepared) < len(mesh.vertices):
+            return False
+        recolour(mesh, prepared)
+        return True
+
+    def show_result(self, job_id: str, index: int, target: Target, prepared: Any, parameters: dict[str, Any]) -> str:
+        dc, linear = prepared
+        mesh = mesh_of(target.object, job_id, index) or tagged(bpy.data.meshes, job_id, index)
+        if mesh is None:
+            return f"'{target.object}' is gone: nothing can take its new colours"
+        if len(mesh.vertices) != len(dc):
+            return f"'{target.object}' now has {len(mesh.vertices)} splats instead of {len(dc)}: it stays as it was"
+        paint_splats(mesh, dc)
+        recolour(mesh, linear)
+        mesh[PARAMETERS] = json.dumps({**parameters, "object": target.object}, sort_keys=True)
+        if target.object not in bpy.data.objects:
+            mesh.use_fake_user = True
+            return f"'{target.object}' is gone: its splats are kept as the mesh '{mesh.name}'"
+        return ""
+
+
+def to_frame(poses: np.ndarray, obj: bpy.types.Object) -> np.ndarray:
+    """Camera-to-world poses f4 [N, 4, 4] in the frame of the splats. Raises SceneError for a scale that distorts."""
+    matrix = np.array(obj.matrix_world, np.float64)
+    scale = np.cbrt(np.linalg.det(matrix[:3, :3]))
+    turn = matrix[:3, :3] / scale if scale > 0 else np.zeros((3, 3))
+    if np.abs(turn @ turn.T - np.eye(3)).max() > 1e-4:
+        raise SceneError(
+            "distorted",
+            f"'{obj.name}' is mirrored, sheared or scaled unevenly: the scene's cameras cannot see its splats",
+            "give it one positive scale for all axes, or set Cameras to Automatic",
+        )
+    moved = np.linalg.inv(matrix) @ poses
+    moved[:, :3, :3] *= scale
+    return moved.astype(np.float32)
+
+
+def mesh_of(name: str, job_id: str, index: int) -> bpy.types.Mesh | None:
+    """The copy of the object's mesh that the job paints, made at the first call; None when the object is gone."""
+    obj = bpy.data.objects.get(name)
+    if obj is None or obj.type != "MESH":
+        return None
+    mesh = tagged(bpy.data.meshes, job_id, index)
+    if mesh is None:
+        former = obj.data
+        mesh = former.copy()
+        mesh.name, mesh.use_fake_user = f"Weft {former.name}", False
+        if PARAMETERS in mesh:
+            del mesh[PARAMETERS]
+        tag(mesh, job_id, index)
+    if obj.data != mesh:
+        mode = obj.mode
+        if mode == "EDIT":  # Blender exchanges no mesh that is being edited
+            bpy.ops.object.mode_set(mode="OBJECT")
+        remember(obj, job_id, "mesh", mesh=obj.data, modifier=add_display(obj))
+        obj.data = mesh
+    return mesh
+
+
+@undone_by("mesh")
+def give_back(obj: Any, memory: Any) -> None:
+    """Give `obj` its former mesh back."""
+    if memory.get("mesh") is not None:
+        obj.data = memory["mesh"]
+    modifier = obj.modifiers.get(memory.get("modifier") or "")
+    if modifier is not None:
+        obj.modifiers.remove(modifier)

@@ -1,0 +1,24 @@
+"""The tasks of the add-on, in the order of the panel. A new one is a class in its own file and a line here."""
+
+from __future__ import annotations
+
+from .errors import SceneError
+from .task import SceneTask
+from .task_illusion import IllusionTask
+from .task_panorama import PanoramaTask
+from .task_retexture import RetextureTask
+from .task_splats import SplatTask
+from .task_texture import TextureTask
+
+__all__ = ["TASKS", "task_named"]
+
+TASKS: dict[str, SceneTask] = {
+    task.name: task for task in (TextureTask(), RetextureTask(), PanoramaTask(), IllusionTask(), SplatTask())
+}
+
+
+def task_named(name: str) -> SceneTask:
+    """Raises SceneError for a name that is no task's."""
+    if name not in TASKS:
+        raise SceneError("unknown_task", f"there is no task '{name}'", f"tasks: {', '.join(TASKS)}")
+    return TASKS[name]

@@ -1,0 +1,160 @@
+"""A server whose tasks cost nothing: texture streams 1024² previews at a steady pace, all fail or wait as told.
+
+    python practice_addon.py HOME
+
+The real tasks decide how fast previews come and how large they are; what the add-on makes of the worst case, and of
+jobs that end badly, needs some that obey. The prompt says what to do: "stream", "refuse", "die", "wait".
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weft.errors import InvalidInput
+from weft.tasks.events import Event, Preview, Progress, Result, Warning
+
+PREVIEW = 1024  # pixels
+MATERIAL = {"name": "practice", "exact": False, "note": "no material fits; a photograph would"}
+VIEWS = {
+    "identity": lambda image: image,
+    "flip_horizontal": lambda image: image[:, ::-1],
+    "flip_vertical": lambda image: image[::-1],
+    "rotate_90": np.rot90,
+    "rotate_180": lambda image: np.rot90(image, 2),
+    "rotate_270": lambda image: np.rot90(image, 3),
+    "negate": lambda image: 1 - image,
+}
+
+
+def texture(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]) -> Iterator[Event]:
+    objects = len([name for name in arrays if name.endswith(".vertices")])
+    yield from steps(params, [lambda t: gradient(PREVIEW, PREVIEW, t)] * objects)
+    textures = {
+        f"texture.{i}": as_bytes(gradient(params["texture_size"], params["texture_size"], i / 8))
+        for i in range(objects)
+    }
+    yield Result(textures, {"material": {**MATERIAL, "asked": params["prompt"]}, "coverage": 0.98, "labels": labels})
+
+
+def retexture(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]) -> Iterator[Event]:
+    """Green where it may be."""
+    textures = []
+    while f"mesh.{len(textures)}.texture" in arrays:
+        textures.append(repainted(arrays, f"mesh.{len(textures)}."))
+    yield from steps(params, [lambda t, texture=texture: texture[::2, ::2] / 255 for texture in textures])
+    yield Result({f"texture.{i}": texture for i, texture in enumerate(textures)}, {"labels": labels})
+
+
+def repainted(arrays: dict[str, np.ndarray], mesh: str) -> np.ndarray:
+    """u1 [H, W, 3]: the texture, green inside the mask and the selected faces."""
+    texture = arrays[mesh + "texture"].copy()
+    height, width = texture.shape[:2]
+    allowed = arrays.get(mesh + "mask", np.ones((height, width), np.uint8)) > 0
+    if mesh + "selected" in arrays:
+        y, x = np.mgrid[0:height, 0:width]
+        place = np.stack([(x + 0.5) / width, 1 - (y + 0.5) / height], axis=-1)
+        inside = np.zeros((height, width), bool)
+        for corners in arrays[mesh + "uv"][arrays[mesh + "selected"] > 0]:
+            sides = [cross(corners[i] - corners[i - 1], place - corners[i - 1]) for i in range(3)]
+            inside |= (np.min(sides, axis=0) >= 0) | (np.max(sides, axis=0) <= 0)
+        allowed &= inside
+    texture[allowed] = (0, 255, 0)
+    return texture
+
+
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+
+def panorama(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]) -> Iterator[Event]:
+    """Red towards +X, green towards +Y, blue towards +Z; the middle looks towards +X, left of it lies +Y."""
+    width = params["width"]
+    height = width // 2 if params["shape"] == "sphere" else params["height"]
+    azimuth = (np.arange(width) + 0.5) / width * 2 * np.pi - np.pi
+    elevation = np.pi / 2 - (np.arange(height) + 0.5) / height * np.pi
+    east = np.outer(np.cos(elevation), np.cos(azimuth))
+    north = np.outer(np.cos(elevation), -np.sin(azimuth))
+    image = np.maximum(np.stack([east, north, np.outer(np.sin(elevation), np.ones(width))], axis=-1), 0)
+    yield from steps(params, [lambda t: image[::2, ::2]])
+    viewpoint = arrays.get("viewpoint", np.zeros(0)).tolist()
+    faces = len(arrays.get("mesh.0.faces", []))
+    yield Result({"panorama": as_bytes(image)}, {"viewpoint": viewpoint, "faces": faces})
+
+
+def illusion(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]) -> Iterator[Event]:
+    size = params["size"]
+    image = gradient(size, size, 0.5)
+    yield from steps(params, [lambda t: gradient(size, size, t)])
+    shown = [i for i in (1, 2, 3) if params[f"prompt_{i}"] or f"exemplar.{i - 1}.image" in arrays]
+    views = {f"view.{i - 1}": as_bytes(VIEWS[params[f"view_{i}"]](image)) for i in shown}
+    yield Result({"image": as_bytes(image), **views, "animation": as_bytes(np.stack([image, image]))}, {"views": shown})
+
+
+def splat_texture(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]) -> Iterator[Event]:
+    """Colours by position."""
+    means = arrays["splats.means"]
+    low, high = means.min(axis=0), means.max(axis=0)
+    colours = (means - low) / np.maximum(high - low, 1e-6)
+    rows = np.zeros((-(-len(means) // 1024), 1024, 3), np.float32)
+    rows.reshape(-1, 3)[: len(means)] = colours
+    yield from steps(params, [lambda t: rows])
+    yield Result({"splats.dc": ((colours - 0.5) / 0.28209479177387814).astype(np.float32)}, {"count": len(means)})
+
+
+def steps(params: dict[str, Any], previews: list[Any]) -> Iterator[Event]:
+    """What every task does before its result: as its prompt says."""
+    prompt = params.get("prompt", params.get("prompt_1"))
+    if prompt == "refuse":
+        raise InvalidInput("no material is called 'refuse'", "try 'stone'")
+    if prompt == "die":
+        os._exit(9)
+    yield Warning("this is practice", "nothing is at stake")
+    for step in range(1, params["steps"] + 1):
+        time.sleep(0.1 if prompt == "stream" else 1.0 if prompt == "wait" else 0.0)
+        yield Progress("denoising", step, params["steps"])
+        for index, preview in enumerate(previews):
+            image = np.ascontiguousarray(preview(step / params["steps"]), np.float32)
+            yield Preview(index, image, step, params["steps"])
+
+
+def gradient(height: int, width: int, blue: float) -> np.ndarray:
+    """f4 [height, width, 3]: red to the right, green to the bottom."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    return np.stack([x / width, y / height, np.full_like(x, blue)], axis=-1)
+
+
+def as_bytes(image: np.ndarray) -> np.ndarray:
+    return np.rint(255 * image).astype(np.uint8)
+
+
+RUNNERS = {
+    "texture": texture,
+    "retexture": retexture,
+    "panorama": panorama,
+    "illusion": illusion,
+    "splat_texture": splat_texture,
+}
+
+
+def capabilities() -> dict[str, Any]:
+    return {"device": "practice", "models": []}
+
+
+def warm_up() -> None:
+    """Nothing to load."""
+
+
+if __name__ == "__main__":
+    from weft_server.options import ServerOptions
+    from weft_server.server import Server
+
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # the worker imports this module by its name
+    Server(ServerOptions(home=Path(sys.argv[1]), port=0, runners="practice_addon")).serve(threading.Event())
