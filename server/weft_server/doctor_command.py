@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from weft_server.models_command import NETWORKS
@@ -24,6 +24,7 @@ from weft_wire.keys import home
 __all__ = ["Finding", "add_parser", "examine"]
 
 NEEDED = ("numpy", "pyzmq", "msgpack", "torch", "numba", "scipy", "pillow", "xatlas", "rich")
+OPTIONAL = {"OpenEXR": "reads depth maps from .exr", "zstandard": "reads .spz files of version 4"}
 FREE = 2 << 30  # bytes of disk that are comfortable
 
 
@@ -62,6 +63,9 @@ def examine() -> Iterator[Finding]:
     yield _home()
     yield _disk()
     yield from _back_ends()
+    for name, use in OPTIONAL.items():
+        finding = _package(name, needed=False)
+        yield replace(finding, found=f"{finding.found} ({use})")
     yield _models()
     yield _server()
 

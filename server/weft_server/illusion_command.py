@@ -23,7 +23,6 @@ FORMATS = (".png",)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 SLOTS = (1, 2, 3)
 ASKED_HERE = tuple(f"{part}_{i}" for part in ("prompt", "view") for i in SLOTS)
-SPEED = 12.0  # frames of the animation a second
 
 
 def add_parser(commands: Any) -> None:
@@ -95,10 +94,11 @@ def _views(names: list[str], count: int) -> dict[str, str]:
 def _write(out: Path, result: JobResult) -> list[Path]:
     """The image, the animation, what each view sees, and what a report adds."""
     from weft.io.images import save_gif, save_image
+    from weft.tasks.illusion_animation import FRAMES_PER_SECOND
 
     files = [out, out.with_suffix(".gif")]
     save_image(out, result.arrays["image"])
-    save_gif(list(result.arrays["animation"]), files[-1], fps=SPEED)
+    save_gif(list(result.arrays["animation"]), files[-1], fps=FRAMES_PER_SECOND)
     for i in SLOTS:
         if f"view.{i - 1}" in result.arrays:
             files.append(out.with_name(f"{out.stem}_view_{i}.png"))
