@@ -6,8 +6,7 @@ row of `RUNNERS` states how the arrays become arguments; the parameters become a
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -17,7 +16,7 @@ import torch
 
 from weft.io.images import to_bytes
 from weft.models.materials import MATERIALS
-from weft.tasks import texture
+from weft.tasks import illusion, panorama, retexture, splat_texture, texture
 from weft.tasks.events import Event, Result
 from weft_server.received import Received
 from weft_wire.jobs import ILLUSION, PANORAMA, RETEXTURE, SPLAT_TEXTURE, TEXTURE, Task
@@ -29,10 +28,10 @@ RENAMED = {"cameras": "cameras_from"}  # parameters whose name the science gives
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Does one task: `function` names the generator, `inputs` makes its arguments from the arrays."""
+    """Does one task: `function` is its generator, `inputs` makes its arguments from the arrays."""
 
     task: Task
-    function: str  # "module:name", imported at the first job: its kernels are compiled or loaded then
+    function: Callable[..., Iterator[Event]]
     inputs: Mapping[str, Callable[[Received], Any]]
 
     def __call__(
@@ -42,25 +41,21 @@ class Runner:
         received = Received(arrays, labels)
         given = {name: argument(received) for name, argument in self.inputs.items()}
         wished = {RENAMED.get(name, name): value for name, value in params.items()}
-        events = self.generator()(**given, **wished)
+        events = self.function(**given, **wished)
         with closing(cast(Generator[Event, None, None], events)):
             for event in events:
                 if isinstance(event, Result):
                     event = replace(event, arrays=as_declared(self.task, event.arrays))
                 yield event
 
-    def generator(self) -> Callable[..., Any]:
-        module, _, name = self.function.partition(":")
-        return getattr(importlib.import_module(module), name)
-
 
 _EXEMPLAR = {"exemplar": Received.exemplar}
 _CAMERAS = {"cameras": Received.cameras}
 _ROWS = (
-    Runner(TEXTURE, "weft.tasks.texture:texture", {"meshes": Received.meshes, **_EXEMPLAR, **_CAMERAS}),
+    Runner(TEXTURE, texture.texture, {"meshes": Received.meshes, **_EXEMPLAR, **_CAMERAS}),
     Runner(
         RETEXTURE,
-        "weft.tasks.retexture:retexture",
+        retexture.retexture,
         {
             "meshes": Received.meshes,
             "textures": Received.textures,
@@ -70,15 +65,13 @@ _ROWS = (
             **_CAMERAS,
         },
     ),
-    Runner(ILLUSION, "weft.tasks.illusion:illusion", {"exemplars": Received.exemplars}),
+    Runner(ILLUSION, illusion.illusion, {"exemplars": Received.exemplars}),
     Runner(
         PANORAMA,
-        "weft.tasks.panorama:panorama",
+        panorama.panorama,
         {**_EXEMPLAR, "depth": Received.depth, "meshes": Received.meshes, "viewpoint": Received.viewpoint},
     ),
-    Runner(
-        SPLAT_TEXTURE, "weft.tasks.splat_texture:splat_texture", {"splats": Received.splats, **_EXEMPLAR, **_CAMERAS}
-    ),
+    Runner(SPLAT_TEXTURE, splat_texture.splat_texture, {"splats": Received.splats, **_EXEMPLAR, **_CAMERAS}),
 )
 RUNNERS: dict[str, Runner] = {row.task.name: row for row in _ROWS}
 

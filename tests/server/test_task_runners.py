@@ -25,7 +25,7 @@ def test_every_task_of_the_wire_is_done() -> None:
 @pytest.mark.parametrize("name", TASKS)
 def test_the_arguments_are_those_of_the_science(name: str) -> None:
     runner = RUNNERS[name]
-    science = inspect.signature(runner.generator()).parameters
+    science = inspect.signature(runner.function).parameters
     wished = {RENAMED.get(field.name, field.name) for field, _, _ in params_of(TASKS[name].params)}
     assert not wished & set(runner.inputs)
     assert wished | set(runner.inputs) <= set(science)
