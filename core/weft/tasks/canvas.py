@@ -17,6 +17,8 @@ from torch.nn import functional
 from weft.geometry.mesh import Mesh
 from weft.geometry.rasterize import rasterize_uv
 from weft.spaces.surface import Surface, build_surface
+from weft.tasks.painting import preview_stride
+from weft.tasks.report import texture_of
 
 __all__ = ["Canvas", "build_canvas"]
 
@@ -45,10 +47,20 @@ class Canvas:
 
     def image(self, z: Tensor, index: int) -> np.ndarray:
         """The texture of an object f4 [H, W, 3], with z [cells, 3] where it may change and as it was elsewhere."""
-        texture, mask = self.textures[index], self.masks[index]
-        result = texture.copy()
-        painted = self.surface.image((z.numpy() * np.float32(0.5) + np.float32(0.5)).clip(0, 1), index)
-        result[mask] = fitted(painted, mask.shape)[mask]
+        return self._image(z, index, 1)
+
+    def preview(self, z: Tensor, index: int) -> np.ndarray:
+        """The same, every n-th texel of it."""
+        return self._image(z, index, preview_stride(max(self.masks[index].shape)))
+
+    def _image(self, z: Tensor, index: int, stride: int) -> np.ndarray:
+        mask = self.masks[index][::stride, ::stride]
+        result = self.textures[index][::stride, ::stride].copy()
+        if self.masks[index].shape == self.surface.chart[index].shape:
+            painted = texture_of(self.surface, z, index, stride)
+        else:
+            painted = fitted(texture_of(self.surface, z, index), self.masks[index].shape)[::stride, ::stride]
+        result[mask] = painted[mask]
         return result
 
     def kept(self) -> float:

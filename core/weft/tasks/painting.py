@@ -109,13 +109,16 @@ class Painting:
     def run(self) -> Iterator[Event]:
         """Both phases, or the one that is asked for, with a preview of every object at each step."""
         common = {"steps": self.steps, "seed": self.seed, "edit": self.edit}
-        if not self.decals or self.edit is None or self.edit.needs_views:
+        if not self.decals or self.edit is None or self.edit.from_noise:
             yield from self._run(view_phase(self.painter, self.views, alone=not self.decals, **common))
         if self.decals:
             start = self.z if self.states or self.edit is None else self.edit.z
             with self.clock.phase("decal placing"):
                 phase = decal_phase(self.painter, self.surface, self.views, start, **common)
             yield from self._run(phase)
+        if self.edit is not None and self.edit.is_partial and self.phase is not None:
+            s, z = self.states[-1]
+            self.states[-1] = s, self.edit.softened(self.phase.space, z)
 
     def _run(self, phase: Phase) -> Iterator[Event]:
         self.phase = phase

@@ -6,8 +6,9 @@
 η = 1, with noise looked up in texture space: with η = 0 every view carries what it disagreed about along in its own
 noise, and the average of what is left is softer.
 
-An *edit* (SDEdit, Meng et al. 2022) starts at a lower noise from a texture that is there, and may hold parts of it. At
-s up to that of the decals' beginning it needs no views.
+An *edit* (SDEdit, Meng et al. 2022) starts at a lower noise from a texture that is there, and may hold parts of it. The
+old texture then says what goes where, and decals alone do the rest: views first would lose it twice, and more sharpness
+with it. Only an edit from noise alone, and one without decals, goes through the views.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ VIEW_EXPONENTS = (6.0, 60.0)  # of a view's weight, from the first to the last s
 DECAL_EXPONENT = 40.0  # practically one owner a texel, with a narrow blend between owners
 RESIDUAL = 1  # passes that give back what the bake smoothed
 LEAST_DECAL_STEPS = 6  # of an edit, however little noise it starts from
+RIM = 3  # pixels inside the border of an edit over which it comes in
 _REACH = 3  # pixels beyond an edit that are denoised with it: its rim reads them
 _VIEWS, _DECALS = 1, 2  # noise streams of a seed
 
@@ -89,12 +91,16 @@ class Edit:
 
     z: Tensor  # [cells, 3] in [-1, 1], the texture that is there
     cells: np.ndarray  # bool [cells] to repaint; the others keep their values
-    begin: float  # s from which on; infinite: from noise alone
+    begin: float  # s from which on, of view pixels; infinite: from noise alone
 
     @property
-    def needs_views(self) -> bool:
-        """Whether more is asked for than decals alone can change."""
-        return self.begin > DECALS_BEGIN
+    def from_noise(self) -> bool:
+        """Whether nothing of what is repainted stays."""
+        return not np.isfinite(self.begin)
+
+    @property
+    def is_partial(self) -> bool:
+        return not self.cells.all()
 
     def shown_by(self, space: MeshTextureSpace) -> np.ndarray:
         """bool [N, H, W]: pixels that show nothing but repainted cells."""
@@ -105,6 +111,20 @@ class Edit:
         shown = (self._weights(space) > 0).float()
         reached = functional.max_pool2d(shown, 2 * _REACH + 1, stride=1, padding=_REACH)[:, 0] > 0
         return reached.numpy() & space.views.mask
+
+    def softened(self, space: MeshTextureSpace, z: Tensor) -> Tensor:
+        """z [cells, 3] with the old texture outside the repainted cells, and a short way into it within them.
+
+        The rim is as wide in the world everywhere, also across chart borders, because it is measured in the views.
+        """
+        linear = space.linear(1.0)
+        inside = (self._weights(space) > 0.5) | ~torch.from_numpy(space.views.mask)[:, None]
+        edge, share = inside.float(), torch.zeros(inside.shape)
+        for _ in range(RIM):
+            share += edge / RIM
+            edge = -functional.max_pool2d(-edge, 3, stride=1, padding=1)
+        share = linear.unproject(linear.rows_of(share)) * torch.from_numpy(self.cells)[:, None]
+        return self.z + share * (z - self.z)
 
     def _weights(self, space: MeshTextureSpace) -> Tensor:
         """[N, 1, H, W] in [0, 1]: how much of each pixel is repainted."""
@@ -149,7 +169,7 @@ def view_phase(
         kept = [s for s in ends if s >= VIEWS_END]
         schedule = from_noise_ratios([*kept, VIEWS_END]).until(VIEWS_END) if kept[-1] > VIEWS_END else schedule
     clean = None
-    if edit is not None and edit.begin < schedule.levels[0].s:
+    if edit is not None and not edit.from_noise:
         schedule, clean = _begun_at(schedule, edit.begin), edit.z
     first, last = VIEW_EXPONENTS
     return _phase(
@@ -180,7 +200,8 @@ def decal_phase(
         random=np.random.default_rng([seed, _DECALS]),
         wanted=None if edit is None else edit.cells,
     )
-    begin = DECALS_BEGIN if edit is None else min(edit.begin, DECALS_BEGIN)
+    # Finer pixels need more noise each for the same in the world.
+    begin = DECALS_BEGIN if edit is None or edit.from_noise else edit.begin * scale
     linear = space.linear(DECAL_EXPONENT, taps=4, residual_passes=RESIDUAL)
     return _phase(
         "decals", painter.exemplar(scale), space, _decal_schedule(steps, begin), lambda _: linear, z, edit,
@@ -189,9 +210,9 @@ def decal_phase(
 
 
 def _decal_schedule(steps: int, begin: float) -> Schedule:
-    """`steps` · DECAL_SHARE even ratios from DECALS_BEGIN to DECALS_END, or what lies below `begin` at that spacing."""
+    """`steps` · DECAL_SHARE even ratios from DECALS_BEGIN to DECALS_END; from elsewhere at the same spacing."""
     count = max(2, round(steps * DECAL_SHARE))
-    if begin < DECALS_BEGIN:
+    if begin != DECALS_BEGIN:
         part = np.log(begin / DECALS_END) / np.log(DECALS_BEGIN / DECALS_END)
         count = max(min(count, LEAST_DECAL_STEPS), round(count * part))
     return from_noise_ratios(np.geomspace(begin, min(DECALS_END, begin / 2), count))
@@ -224,8 +245,12 @@ def _phase(
         empty = torch.from_numpy(exemplar.mean)[None, :, None, None]
         shown = torch.where(torch.from_numpy(space.views.mask)[:, None], linear.views_of(linear.project(clean)), empty)
         x += level.alpha * shown
-    if edit is not None and not edit.cells.all():
-        return Phase(name, space, denoiser, schedule, lambda p: holding(space_at(p), ~edit.cells, edit.z), x, noise)
+    if edit is not None and edit.is_partial:
+
+        def held_at(progress: float) -> LinearSpace:
+            return holding(space_at(progress), ~edit.cells, edit.z)
+
+        return Phase(name, space, denoiser, schedule, held_at, x, noise)
     return Phase(name, space, denoiser, schedule, space_at, x, noise)
 
 

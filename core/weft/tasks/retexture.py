@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from weft.errors import InvalidImage, InvalidInput, InvalidMesh
 from weft.geometry.camera import Camera
@@ -22,7 +21,7 @@ from weft.geometry.uv import uv_problems
 from weft.schedule import TRAIN_STEPS, stable_diffusion
 from weft.tasks.canvas import build_canvas
 from weft.tasks.events import Event, Progress, Result, Warning
-from weft.tasks.painting import Clock, Painting, check_request, choose_painter, preview_stride, view_side
+from weft.tasks.painting import Clock, Painting, check_request, choose_painter, view_side
 from weft.tasks.phases import Edit
 from weft.tasks.view_plan import plan_views
 
@@ -79,11 +78,7 @@ def retexture(
             canvas.surface, size=size, count=views, cameras_from=cameras_from, scene=cameras, wanted=edit.cells
         )
 
-    def preview(z: Tensor, index: int) -> np.ndarray:
-        stride = preview_stride(max(canvas.textures[index].shape))
-        return canvas.image(z, index)[::stride, ::stride]
-
-    painting = Painting(canvas.surface, space, painter, clock, steps, seed, decals, report, preview, edit)
+    painting = Painting(canvas.surface, space, painter, clock, steps, seed, decals, report, canvas.preview, edit)
     yield from painting.run()
     arrays = {f"texture.{i}": canvas.image(painting.z, i) for i in range(len(meshes))}
     info: dict[str, Any] = {"material": material, "strength": strength, "kept": round(canvas.kept(), 4)}
@@ -124,8 +119,8 @@ def _check_textures(
             )
         if selection is not None and (selection.dtype != bool or selection.shape != (len(mesh.faces),)):
             raise InvalidInput(
-                f"the selection of {mesh.name!r} is {selection.dtype} {_sized(selection)}",
-                f"give one bool for each of its {len(mesh.faces)} faces",
+                f"the selection of {mesh.name!r} is {selection.dtype} {_sized(selection)}, it has {len(mesh.faces)} faces",
+                "give one bool for each face",
             )
         if mesh.corner_uv is None:
             raise InvalidMesh(f"{mesh.name!r} has no UVs, so its texture has no place", "give it UVs or use `texture`")
