@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,12 @@ def check_out(out: Path, formats: Sequence[str], keep: Sequence[Path | None] = (
         raise WireError("invalid_input", f"there is no folder {out.parent}", "make it first")
     if out.is_dir():
         raise WireError("invalid_input", f"{out} is a folder", "name a file in it")
-    if not os.access(folder, os.W_OK):
-        raise WireError("invalid_input", f"the folder {folder} cannot be written to", "choose another with -o")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise WireError("invalid_input", f"cannot write into {folder}: {reason}", "choose another folder") from None
     beside = [".mtl", ".png"] if out.suffix.lower() == ".obj" else []
     written = [file.resolve() for file in (out, *map(out.with_suffix, beside))]
     for path in keep:

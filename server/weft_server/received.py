@@ -78,11 +78,12 @@ class Received:
         ]
 
     def splats(self) -> Splats:
-        """The splats with harmonics of degree 0, which are to be replaced."""
+        """The splats with harmonics of degree 0: their colours so far, or grey where these were not sent."""
         means, quaternions, log_scales, logits = (
             self.arrays[f"splats.{name}"] for name in ("means", "quaternions", "log_scales", "logits")
         )
-        return Splats(means, quaternions, log_scales, logits, np.zeros((len(means), 1, 3), np.float32))
+        dc = self.arrays.get("splats.dc", np.zeros((len(means), 3), np.float32))
+        return Splats(means, quaternions, log_scales, logits, dc[:, None])
 
     def _objects(self) -> int:
         count = 0

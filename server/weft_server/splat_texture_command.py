@@ -75,6 +75,7 @@ def _splat_arrays(splats: Any) -> dict[str, np.ndarray]:
         "splats.quaternions": splats.quaternions,
         "splats.log_scales": np.maximum(splats.log_scales, np.float32(FLAT)),
         "splats.logits": np.clip(splats.logits, np.float32(-OPAQUE), np.float32(OPAQUE)),
+        "splats.dc": np.ascontiguousarray(splats.sh[:, 0]),
     }
 
 

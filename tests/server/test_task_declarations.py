@@ -95,6 +95,8 @@ def test_what_fits_passes(task: str, params: dict[str, Any], shapes: Shapes) -> 
         ("splat_texture", MOSS, without(SPLATS, "splats.logits"), "splats.logits is missing"),
         ("splat_texture", MOSS, {**SPLATS, "splats.logits": ("f4", (8,))}, "with S = 9"),
         ("splat_texture", MOSS, {key: (d, (0, *s[1:])) for key, (d, s) in SPLATS.items()}, "must be between 1 and"),
+        ("splat_texture", MOSS, {**SPLATS, "splats.dc": ("f4", (9, 1, 3))}, "must be f4"),
+        ("splat_texture", MOSS, {**SPLATS, "splats.dc": ("f4", (8, 3))}, "with S = 9"),
         ("splat_texture", {**MOSS, "up": "x"}, SPLATS, "up must be one of -y, y, z"),
         ("splat_texture", {**MOSS, "cameras": "scene"}, SPLATS, "has no camera"),
         ("splat_texture", MOSS, {**SPLATS, **without(CAMERAS, "camera.poses")}, "needs camera.poses"),

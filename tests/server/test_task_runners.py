@@ -96,12 +96,14 @@ def test_cameras_come_in_pixels() -> None:
     assert (camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height) == (100, 110, 31.5, 24, 64, 48)
 
 
-def test_splats_wait_for_their_colours() -> None:
+def test_splats_come_with_their_colours_or_grey() -> None:
     rng = np.random.default_rng(1)
     shapes = {"means": (5, 3), "quaternions": (5, 4), "log_scales": (5, 3), "logits": (5,)}
     arrays = {f"splats.{name}": rng.standard_normal(shape).astype("f4") for name, shape in shapes.items()}
     splats = Received(arrays, []).splats()
     assert all(getattr(splats, name) is arrays[f"splats.{name}"] for name in shapes)
     assert (splats.degree, splats.sh.shape, splats.sh.any()) == (0, (5, 1, 3), False)
+    arrays["splats.dc"] = rng.standard_normal((5, 3)).astype("f4")
+    assert np.array_equal(Received(arrays, []).splats().sh[:, 0], arrays["splats.dc"])
     colours = as_declared(SPLAT_TEXTURE, {"splats.dc": rng.standard_normal((5, 3))})["splats.dc"]
     assert dtype_name(colours) == "f4"

@@ -46,6 +46,7 @@ SPLAT_TEXTURE = Task(
         ArraySpec("splats.quaternions", "f4", ("S", 4), "rotations, w x y z, of any length but 0", required=True),
         ArraySpec("splats.log_scales", "f4", ("S", 3), "natural logarithms of the standard deviations", required=True),
         ArraySpec("splats.logits", "f4", ("S",), "opacity before the sigmoid", required=True),
+        ArraySpec("splats.dc", "f4", ("S", 3), "the colours so far, as in the result: the report shows them"),
         parts.EXEMPLAR,
         *parts.CAMERAS,
     ),
