@@ -35,7 +35,7 @@ class FinishedIllusion:
 def measure(finished: FinishedIllusion) -> dict[str, Any]:
     """For each view, against its own picture and against the mean of the others, in the order of the views:
 
-    `likeness_own`, `likeness_other` -1 to 1, the correlation of their shapes, pixel by pixel (1: the picture itself);
+    `likeness_own`, `likeness_other` -1 to 1, the concordance of their shapes, pixel by pixel (1: the picture itself);
     `patch_distance_own`, `patch_distance_other` ≥ 0, of their 7×7 patches, wherever they are (0: the same patches).
     """
     pictures = finished.targets.pictures
@@ -50,10 +50,12 @@ def measure(finished: FinishedIllusion) -> dict[str, Any]:
 
 
 def likeness(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Correlation of the luma of two images [S, S, 3] between blurs of 0.8 % and 8 % of the side; 0 if one is flat."""
+    """2⟨a, b⟩ / (⟨a, a⟩ + ⟨b, b⟩) of the luma of two images [S, S, 3] between blurs of 0.8 % and 8 % of the side; 0 if
+    both are flat. Unlike a correlation it does not forgive shapes that are there but faint.
+    """
     first, second = _shapes(a), _shapes(b)
-    power = np.sqrt((first**2).sum() * (second**2).sum())
-    return float((first * second).sum() / power) if power > 1e-6 else 0.0
+    power = (first**2).sum() + (second**2).sum()
+    return float(2 * (first * second).sum() / power) if power > 1e-6 else 0.0
 
 
 def _shapes(image: NDArray[np.float32]) -> NDArray[np.float64]:
