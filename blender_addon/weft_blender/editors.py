@@ -13,11 +13,13 @@ __all__ = ["show_in_editors"]
 
 
 def editors() -> Iterator[Any]:
-    """The Image Editors that just show an image: not the UV Editor, nor one that paints or is pinned."""
+    """The Image Editors that just show an image: not the UV Editor, nor one that paints, is pinned or shows renders."""
     for screen in bpy.data.screens:
         for area in screen.areas:
             space: Any = area.spaces.active
-            if area.type == "IMAGE_EDITOR" and space.mode == "VIEW" and not space.use_image_pin:
+            if area.type != "IMAGE_EDITOR" or space.mode != "VIEW" or space.use_image_pin:
+                continue
+            if space.image is None or space.image.type in ("IMAGE", "UV_TEST"):
                 yield space
 
 

@@ -58,7 +58,6 @@ class SplatFile(WeftOperator):
         "filepath": bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"}),
         "filter_glob": bpy.props.StringProperty(default="*.ply", options={"HIDDEN"}),
     }
-    filepath: str
 
     def invoke(self, context: bpy.types.Context, event: Any) -> set[Any]:
         context.window_manager.fileselect_add(self)
@@ -75,11 +74,11 @@ class WEFT_OT_import_splats(SplatFile):
         **SplatFile.__annotations__,
         "up": bpy.props.EnumProperty(name="Up", description="Which way is up in the file", items=UPS),
     }
-    up: str
 
     def act(self, context: bpy.types.Context) -> None:
-        obj = import_splats(bpy.path.abspath(self.filepath), up=self.up)
-        TASKS["splat_texture"].settings_of(context.scene).up = self.up
+        values: Any = self.properties
+        obj = import_splats(bpy.path.abspath(values.filepath), up=values.up)
+        TASKS["splat_texture"].settings_of(context.scene).up = values.up
         for other in context.selected_objects:
             other.select_set(False)
         obj.select_set(True)
@@ -98,11 +97,13 @@ class WEFT_OT_export_splats(SplatFile):
         return context.object is not None and context.object.type == "MESH"
 
     def invoke(self, context: bpy.types.Context, event: Any) -> set[Any]:
-        self.filepath = f"{bpy.path.clean_name(context.object.name)}_weft.ply"
+        values: Any = self.properties
+        values.filepath = f"{bpy.path.clean_name(context.object.name)}_weft.ply"
         return super().invoke(context, event)
 
     def act(self, context: bpy.types.Context) -> None:
-        export_splats(context.object, bpy.path.ensure_ext(bpy.path.abspath(self.filepath), ".ply"))
+        values: Any = self.properties
+        export_splats(context.object, bpy.path.ensure_ext(bpy.path.abspath(values.filepath), ".ply"))
 
 
 def in_import_menu(menu: Any, _: bpy.types.Context) -> None:

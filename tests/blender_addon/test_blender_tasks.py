@@ -26,6 +26,8 @@ SPLATS = ("opacity", *(f"{kind}_{i}" for kind, n in (("f_dc", 3), ("scale", 3), 
 
 def make_scene(bpy: Any, task: str) -> tuple[Any, dict[str, Any]]:
     """(the object that is worked on, what the task's `collect` takes)."""
+    from weft_blender.nodes import tree_of
+
     if task == "splat_texture":
         mesh = bpy.data.meshes.new("Splats")
         mesh.from_pydata(np.random.default_rng(0).random((1500, 3)).tolist(), [], [])
@@ -37,12 +39,11 @@ def make_scene(bpy: Any, task: str) -> tuple[Any, dict[str, Any]]:
         bpy.ops.mesh.primitive_cube_add()
         obj = bpy.context.object
         material = bpy.data.materials.new("Before")
-        if material.node_tree is None:
-            material.use_nodes = True
-        node = material.node_tree.nodes.new("ShaderNodeTexImage")
+        tree = tree_of(material)
+        node = tree.nodes.new("ShaderNodeTexImage")
         node.image = bpy.data.images.new("Photo", 64, 64)
-        surface = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
-        material.node_tree.links.new(node.outputs["Color"], surface.inputs["Base Color"])
+        surface = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
+        tree.links.new(node.outputs["Color"], surface.inputs["Base Color"])
         obj.data.materials.append(material)
     bpy.context.scene.world = bpy.data.worlds.new("Before")
     sources: dict[str, Any] = {"panorama": {"as_world": True}, "illusion": {}}.get(task, {"objects": [obj]})
