@@ -1,7 +1,8 @@
 """Distance maps from files: OpenEXR, or PNG with 8 or 16 bits. Larger is farther; infinite is sky.
 
 A PNG with a 0 in it is taken to be relative, as image editors and depth estimators write it: its darkest pixel lies at
-an eighth of the distance of its brightest. Without a 0 its values are distances as they are.
+an eighth of the distance of its brightest. Without a 0 its values are distances as they are. Full white over more than
+1 % of a PNG is sky: what lay beyond its range was cut off there.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ __all__ = ["check_distances", "load_depth"]
 
 _SKY = 1e9  # and beyond: what Blender writes where its depth pass saw nothing is 1e10
 _CHANNELS = ("Z", "DEPTH", "V", "Y", "R")  # what a channel of distances is called after its layer, best first
+_CUT_OFF = 0.01  # of a PNG's pixels, more of which in full white are sky
 _NEAREST = 1 / 8  # of the farthest distance, in a relative map
+_FULL = (255, 65535)  # full white
 _LARGEST_SIDE = 16384
 
 
@@ -86,9 +89,11 @@ def _read_levels(path: Path) -> np.ndarray:
         raise InvalidImage(
             f"{str(path)!r} is not a depth map that can be read", "give an EXR, or a PNG with 8 or 16 bits of grey"
         ) from None
+    white = levels == levels.max(initial=0)
+    sky = white & (white.mean() > _CUT_OFF) & np.isin(levels, _FULL)
     if levels.size and levels.min() <= 0:
         levels = levels + levels.max() * np.float32(_NEAREST / (1 - _NEAREST))
-    return levels
+    return np.where(sky & ~white.all(), np.float32(np.inf), levels)
 
 
 def _levels(image: Image.Image) -> np.ndarray:

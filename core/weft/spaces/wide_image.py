@@ -76,9 +76,10 @@ class WideImageSpace:
         columns = (self.corners[:, 1, None] + steps) % self.width
         return (rows[:, :, None] * self.width + columns[:, None, :]).reshape(-1)
 
-    def linear(self, exponent: float = 0.0) -> LinearSpace:
+    def linear(self, exponent: float = 0.0, *, taps: int = 1) -> LinearSpace:
         """The space in which a window counts (weight / best weight)^exponent, weight = exp(-r²), r the distance from
-        its centre in half windows; 0 is the plain average. A lookup with F∘F = F either way."""
+        its centre in half windows; 0 is the plain average. A lookup with F∘F = F either way: cells coincide with
+        window pixels, so `taps` changes nothing."""
         plain = lookup(self.index, self.cells, self.view_shape)
         return LinearSpace(plain.projection, self.view_shape, self._gather(exponent))
 

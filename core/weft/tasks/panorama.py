@@ -35,6 +35,7 @@ __all__ = ["panorama"]
 EXPONENTS = (6.0, 40.0)  # of a view's weight, from the first to the last step
 FIXED_EXPONENT = 12.0  # where the case denoises the panorama itself, whose space cannot change
 SPAN = 1.0  # of a window's side that the exemplar covers at pattern scale 1: no decals add detail later
+MOST_SHARP = 2**22  # cells, up to which the last step reads the views by Catmull-Rom: it takes 16 taps a cell
 SNAPSHOTS = (0.15, 0.35, 0.55, 0.8)  # of the way: the states on the contact sheet
 _NOISE = 5  # noise stream of a seed
 
@@ -149,7 +150,6 @@ class _Painting:
             return self.estimate
 
         if case.variable == "views" and case.psi == "views":
-            self.last_space = self._linear(1.0)
             yield from synchronized(
                 denoise, self._linear(0.0), schedule, sigma * draw(3, source), case=case, eta=1.0,
                 noise=lambda: draw(3, source), space_at=self._linear,
@@ -163,7 +163,9 @@ class _Painting:
 
     def _linear(self, progress: float) -> LinearSpace:
         first, last = EXPONENTS
-        return self.setting.space.linear(first + (last - first) * progress)
+        taps = 4 if progress == 1 and self.setting.space.cells <= MOST_SHARP else 2
+        self.last_space = self.setting.space.linear(first + (last - first) * progress, taps=taps)
+        return self.last_space
 
     def _denoiser(self) -> ExemplarDenoiser:
         scene, space = self.setting.cell_scene, self.setting.space

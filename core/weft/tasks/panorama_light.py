@@ -27,7 +27,6 @@ SETTINGS = ExemplarSettings(guide_noise=0.5, exact_patches=3000)
 _SCALES = (1.0, 0.7, 0.5, 0.35)
 _OCTAVES = 3.0  # doublings of the distance from the largest to the smallest scale
 _NEAR = 0.25  # quantile of the distances at which the exemplar has its full size
-_NOWHERE = -1.0  # guide of what only fills the sheet: far from any that is asked for
 _RELIEF = 1.5  # ranks per unit of log distance, around the middle rank
 _BLUR = 1 / 64  # of the exemplar's side, before its luminance is ranked
 
@@ -41,24 +40,17 @@ def guided(picture: np.ndarray) -> Exemplar:
     luminance = ndimage.gaussian_filter(picture.mean(-1), _BLUR * max(picture.shape[:2]))
     relief = np.searchsorted(np.sort(luminance, axis=None), luminance) / luminance.size
     layers = np.concatenate([picture, relief[..., None]], -1).astype(np.float32)
-    parts = []
+    sides, rows = picture.shape[:2], []
     for k, scale in enumerate(_SCALES):
-        colour, rank = (resized(layers[..., c], round(scale * max(picture.shape[:2]))) for c in ([0, 1, 2], [3, 3, 3]))
+        colour, rank = (resized(layers[..., c], round(scale * max(sides))) for c in ([0, 1, 2], [3, 3, 3]))
         at = np.full((*colour.shape[:2], 1), k / (len(_SCALES) - 1), np.float32)
-        parts.append(np.concatenate([colour, rank[..., :1], at], -1))
-    first, second, third, fourth = parts
-    width = max(first.shape[1], third.shape[1] + fourth.shape[1])
-    last_row = np.concatenate([third, _filled(fourth, third.shape[0], fourth.shape[1])], 1)
-    sheet = np.concatenate([_filled(part, part.shape[0], width) for part in (first, second, last_row)])
+        row = np.concatenate([colour, rank[..., :1], at], -1)
+        width = rows[0].shape[1] if rows else row.shape[1]
+        # Repeated until the row is full: our own materials join, and a photograph's joint is seldom chosen. A row filled
+        # with one colour would be: where views disagree nothing is nearer to their mean.
+        rows.append(np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), "wrap"))
+    sheet = np.concatenate(rows)
     return Exemplar(sheet[..., :3], sheet[..., 3:])
-
-
-def _filled(part: np.ndarray, height: int, width: int) -> np.ndarray:
-    """[h, w, 5] grown to [height, width, 5] by what no guide asks for."""
-    result = np.full((height, width, 5), _NOWHERE, np.float32)
-    result[..., :3] = part[..., :3].mean((0, 1))
-    result[: part.shape[0], : part.shape[1]] = part
-    return result
 
 
 def guide_of(scene: Scene) -> np.ndarray:

@@ -23,6 +23,7 @@ LOOK_FOV = 75.0  # degrees, of who looks into a sphere
 _FRAMES = 48
 _FRAME = 320  # px of a turntable's side
 _SHEET = 1280  # px wide
+_BESIDE = 25  # columns around a seam that it is compared with
 _LABEL = 18  # px of a title's height
 
 
@@ -97,22 +98,26 @@ def _sharpness(finished: Finished, material: np.ndarray, solid: np.ndarray) -> f
 
 def seam_ratio(image: np.ndarray, solid: np.ndarray, across: np.ndarray) -> float | None:
     """Mean |difference| of [H, W, 3] from each pixel marked in `across` [H, W] to its right neighbour (the last
-    column's is the first), over what the others of the same rows would give; only between `solid` pixels. None where
-    nothing can be compared."""
+    column's is the first), over that of the unmarked pixels up to 12 columns beside it; only between `solid` pixels.
+    None where nothing can be compared."""
     steps = np.abs(image - np.roll(image, -1, 1)).mean(-1, dtype=np.float64)
     both = solid & np.roll(solid, -1, 1)
-    both[:, -1] &= across[:, -1]  # without a joined border its step is no step
-    at, rest = across & both, ~across & both
-    usual = (steps * rest).sum(1) / np.maximum(rest.sum(1), 1)
-    count = at.sum(1) * (rest.sum(1) > 0)
-    expected = (usual * count).sum()
-    return float((steps * at)[rest.any(1)].sum() / expected) if expected > 0 else None
+    both[:, -1] &= across[:, -1]  # the step across borders that are not joined is none
+    rest = (both & ~across).astype(np.float64)
+    near = ndimage.uniform_filter1d(rest, _BESIDE, 1, mode="wrap")
+    usual = ndimage.uniform_filter1d(steps * rest, _BESIDE, 1, mode="wrap") / np.maximum(near, 1e-9)
+    at = both & across & (near > 1e-6)
+    expected = usual[at].sum()
+    return float(steps[at].sum() / expected) if expected > 0 else None
 
 
-def look_into(image: np.ndarray, azimuth: float, elevation: float, size: int, *, fov: float = LOOK_FOV) -> np.ndarray:
-    """What a camera of `size`² pixels inside the sphere sees of an equirectangular image f4 [H, 2H, C]."""
-    fine = 2 * size
-    at = place(pixel_directions(look_along(azimuth, elevation, size=fine, fov=fov)), len(image))
+def look_into(
+    image: np.ndarray, azimuth: float, elevation: float, size: int, *, fov: float = LOOK_FOV, finer: int = 2
+) -> np.ndarray:
+    """What a camera of `size`² pixels inside the sphere sees of an equirectangular image f4 [H, 2H, C], from
+    `finer`² bilinear reads a pixel."""
+    camera = look_along(azimuth, elevation, size=finer * size, fov=fov)
+    at = place(pixel_directions(camera), len(image))
     around = np.pad(image, ((0, 0), (2, 2), (0, 0)), "wrap")
     where = [at[..., 0], at[..., 1] + 2]
     planes = [ndimage.map_coordinates(around[..., c], where, order=1, mode="nearest") for c in range(image.shape[2])]
@@ -124,7 +129,7 @@ def turntable(finished: Finished) -> np.ndarray:
     borders meet (back again where they do not)."""
     image, setting = finished.picture, finished.setting
     if setting.shape == "sphere":
-        return np.stack([look_into(image, 360 * k / _FRAMES, 0.0, _FRAME) for k in range(_FRAMES)])
+        return np.stack([look_into(image, 360 * k / _FRAMES, 0.0, _FRAME, finer=1) for k in range(_FRAMES)])
     height, width = image.shape[:2]
     turn = np.arange(_FRAMES) / _FRAMES
     travel = turn * width if setting.wrap else (1 - np.cos(2 * np.pi * turn)) / 2 * max(width - height, 0)

@@ -24,7 +24,7 @@ SUN = np.array([-0.55, 0.45, 0.70]) / np.linalg.norm([-0.55, 0.45, 0.70])  # tow
 _FACES = [(0.0, 0.0), (90.0, 0.0), (180.0, 0.0), (270.0, 0.0), (0.0, 90.0), (0.0, -90.0)]
 _FACE_FOV = 92.0  # degrees: a little more than a cube's face, so that its border is never read
 _DOME, _SUNLIGHT = 0.5, 0.75  # light on a white surface that looks straight at them
-_CREASE = 1.5  # darkening per unit of log distance
+_CREASE = 2.2  # darkening per unit of log distance
 _CREASE_SIZES = (0.006, 0.02)  # of the height
 _HAZE = 10.0  # median distances after which a third of the light is left
 _SHADOW_STEPS = 24
@@ -98,7 +98,9 @@ def light_scene(distance: np.ndarray, directions: np.ndarray, *, sphere: bool, w
         sun = sun * _sunlit(distance, position, normal)
     depth = np.log(solid)
     crease = sum(blurred(depth, part * len(depth), wrap) for part in _CREASE_SIZES) / len(_CREASE_SIZES) - depth
-    light = (_DOME * (0.65 + 0.35 * normal[..., 2]) + _SUNLIGHT * sun) * np.exp(_CREASE * crease.clip(-0.35, 0.1))
+    light = _DOME * (0.65 + 0.35 * normal[..., 2]) + _SUNLIGHT * sun
+    light = ndimage.median_filter(light.astype(np.float32), 3, mode="nearest")  # normals on outlines are anyone's guess
+    light = light * np.exp(_CREASE * crease.clip(-0.35, 0.1))
     haze = 1 - np.exp(-solid / (_HAZE * np.median(solid[~sky])))
     elevation = np.arctan2(directions[..., 2], np.hypot(directions[..., 0], directions[..., 1]))
     return Scene(sky, *(field.astype(np.float32) for field in (elevation, solid, light, crease, haze)))
