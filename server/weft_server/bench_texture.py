@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 from pathlib import Path
 from typing import Any
 
-from weft_server.terminal import say
+from weft_server.terminal import machine, say
 
 __all__ = ["add_parser"]
 
@@ -37,7 +35,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.sheets:
         Path(arguments.sheets).mkdir(parents=True, exist_ok=True)
     rows = []
-    say(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start")
+    say(f"{machine()} at the start")
     for row in measure_textures(
         meshes, materials, size=arguments.size, steps=arguments.steps, seed=arguments.seed,
         texture_size=arguments.texture_size, sheets=arguments.sheets,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ import numpy as np
 from weft_server.bench_task import ECHO
 from weft_server.options import ServerOptions
 from weft_server.server import Server
-from weft_server.terminal import say
+from weft_server.terminal import machine, say
 from weft_wire.client import Client
 from weft_wire.keys import read_pairing
 
@@ -43,8 +42,7 @@ def add_parser(kinds: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     hashing = hash_speed()
-    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    say(f"{platform.machine()}, {os.cpu_count()} cores{load}, sha256 {hashing:.0f} MiB/s on one core")
+    say(f"{machine()}, sha256 {hashing:.0f} MiB/s on one core")
     for up, down in measure(max(arguments.mib, 1)):
         say(f"up {up:5.0f} MiB/s   down {down:5.0f} MiB/s   (of sha256: {up / hashing:.2f}, {down / hashing:.2f})")
     return 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import sys
 from typing import Any, Protocol
 
-__all__ = ["Display", "complain", "display", "say"]
+__all__ = ["Display", "complain", "display", "machine", "say"]
 
 
 def say(text: str = "") -> None:
@@ -18,6 +20,12 @@ def complain(error: BaseException) -> None:
     text = " ".join(str(error).split())
     sys.stderr.write(f"weft: {text}\n")
     sys.stderr.flush()
+
+
+def machine() -> str:
+    """What a measurement is to be read with: processor, cores, and what else they do."""
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return f"{platform.machine()}, {os.cpu_count()} cores{load}"
 
 
 class Display(Protocol):

@@ -17,6 +17,7 @@ import pytest
 import zmq
 from practice_servers import PATIENCE, practice_options, server_process, wait_until
 
+from weft_server.bench_command import BENCHMARKS
 from weft_server.server import Server
 from weft_wire.client import Client
 from weft_wire.codec import encode
@@ -229,6 +230,28 @@ def test_doctor_finds_what_is_missing(tmp_path: Path) -> None:
     done = subprocess.run([*WEFT, "doctor"], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 1
     assert re.search(r"MISSING +home .*→ export WEFT_HOME=", done.stdout), done.stdout + done.stderr
+
+
+def test_output_that_nobody_reads_is_no_complaint(tmp_path: Path) -> None:
+    process = subprocess.Popen([*WEFT, "models"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.wait(PATIENCE) == 1
+    assert process.stderr.read() == ""
+    process.stderr.close()
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_every_benchmark_says_what_it_measures(tmp_path: Path, benchmark: Any) -> None:
+    name = benchmark.__name__.partition(".bench_")[2].replace("_", "-")
+    assert name in weft(tmp_path, "bench", "--help", ok=True)
+    assert f"`weft bench {name}" in weft(tmp_path, "bench", name, "--help", ok=True)
+
+
+def test_a_benchmark_refuses_in_one_line(tmp_path: Path) -> None:
+    assert "there is no file 'absent.ply'" in weft(tmp_path, "bench", "splat-colors", "absent.ply", "--up", "-y")
+    assert "--up: expected one argument" in weft(tmp_path, "bench", "splat-colors", "absent.ply", "--up", "-x")
 
 
 def test_help_has_every_parameter(tmp_path: Path) -> None:
