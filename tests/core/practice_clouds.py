@@ -32,10 +32,9 @@ def ball(count: int = 3000, colors: np.ndarray | None = None, ghosts: int = 0) -
     core = np.random.default_rng(1).uniform(-0.1, 0.1, (ghosts, 3))
     means = np.concatenate([shell, core]).astype(np.float32)
     # The quaternion that turns +Z to the normal; spacing ~ √(4π / count).
-    turns = np.concatenate(
-        [np.stack([1 + z, -shell[:, 1], shell[:, 0], 0 * z], 1), np.tile([1.0, 0, 0, 0], (ghosts, 1))]
-    )
-    scales = np.tile(np.array([0.7, 0.7, 0.05]) * np.sqrt(4 * np.pi / len(k)), (count, 1))
+    turns = np.tile([1.0, 0.0, 0.0, 0.0], (count, 1))
+    turns[: len(k), :3] = np.stack([1 + shell[:, 2], np.negative(shell[:, 1]), shell[:, 0]], 1)
+    scales = np.tile(np.array([1.0, 1.0, 0.05]) * np.sqrt(4 * np.pi / len(k)), (count, 1))
     scales[count - ghosts :] = 0.02
     logits = np.where(np.arange(count) < count - ghosts, np.float32(4), np.float32(-6))
     dc = f_dc_of(np.full((count, 3), 0.5, np.float32) if colors is None else colors)

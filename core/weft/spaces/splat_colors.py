@@ -134,7 +134,7 @@ def _smoothed(presence: np.ndarray, means: np.ndarray) -> np.ndarray:
     if not len(seen):
         return presence
     count = min(_NEIGHBORS, len(seen))
-    _, nearest = KDTree(means[seen]).query(means, k=np.arange(1, count + 1), workers=1)
+    _, nearest = KDTree(means[seen]).query(means, k=count, workers=1)
     starts = np.arange(0, nearest.size + 1, count)
     mean = scipy.sparse.csr_array((np.full(nearest.size, 1 / count, np.float32), seen[nearest.ravel()], starts))
     mean.resize(len(means), len(means))

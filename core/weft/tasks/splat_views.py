@@ -43,13 +43,12 @@ def turned_up(up: str) -> np.ndarray:
 def core_points(splats: Splats, up: str) -> np.ndarray:
     """f4 [P, 3], the outermost centres of the visible splats, without strays, in the Z-up world."""
     visible = splats.opacity >= _VISIBLE
-    points = splats.means[visible if visible.any() else slice(None)]
+    points = splats.means[visible if visible.any() else slice(None)] @ turned_up(up).T.astype(np.float32)
     low, high = np.quantile(points, [_STRAYS, 1 - _STRAYS], axis=0)
     inside = ((points >= low) & (points <= high)).all(1)
     points = points[inside] if inside.any() else points
     outward = np.random.default_rng(0).standard_normal((3, _SUPPORTS)).astype(np.float32)
-    outermost = np.unique((points @ outward).argmax(0))
-    return np.ascontiguousarray(points[outermost] @ turned_up(up).T.astype(np.float32))
+    return points[np.unique((points @ outward).argmax(0))]
 
 
 def directions_around(count: int) -> list[tuple[float, float]]:
