@@ -113,4 +113,6 @@ def _summarise(task: str, info: dict[str, Any], files: list[Path], seconds: floa
         say(f"material: {material['name']}{note}")
     if "coverage" in info:
         say(f"seen by the views: {100 * float(info['coverage']):.1f} % of the {SEEN.get(task, 'texels')}")
+    if info.get("kept"):
+        say(f"kept as they came: {100 * float(info['kept']):.1f} % of the texels")
     say(f"wrote {', '.join(map(str, files))} in {seconds:.1f} s")
