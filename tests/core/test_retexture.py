@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from weft.errors import InvalidImage, InvalidInput, InvalidMesh, UnknownName, We
 from weft.geometry.mesh import Mesh
 from weft.io.images import from_bytes, to_bytes
 from weft.schedule import stable_diffusion
+from weft.tasks.edit import noise_ratio
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
-from weft.tasks.retexture import noise_ratio, retexture
+from weft.tasks.retexture import retexture
 from weft.tasks.texture import texture
 
 SIDE = 64
@@ -64,6 +66,11 @@ def repainted(mesh: Mesh, image: np.ndarray, **changes: Any) -> np.ndarray:
     return result_of([mesh], [image], **changes).arrays["texture.0"]
 
 
+def depth_in(mask: np.ndarray) -> np.ndarray:
+    """f8 [H, W]: texels to the next one outside."""
+    return np.asarray(distance_transform_edt(mask))
+
+
 def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """bool [H, W]"""
     return (before != after).any(-1)
@@ -80,7 +87,7 @@ def test_texels_outside_the_mask_are_the_same_to_the_bit(strength, decals):
     assert after.dtype == np.float32
     assert after[~mask].tobytes() == image[~mask].tobytes()
     assert np.array_equal(to_bytes(after)[~mask], to_bytes(image)[~mask])
-    inner = distance_transform_edt(mask) > 4
+    inner = depth_in(mask) > 4
     assert changed(image, after)[inner].mean() > 0.95
 
 
@@ -126,7 +133,7 @@ def test_a_repainted_texture_can_be_repainted_again():
 
 def test_strength_is_a_part_of_the_schedule():
     ratios = [noise_ratio(t) for t in np.linspace(0.01, 1, 100)]
-    assert all(a < b for a, b in zip(ratios[:-1], ratios[1:], strict=True))
+    assert all(a < b for a, b in pairwise(ratios))
     assert ratios[-1] == math.inf
     whole = stable_diffusion(1000).levels
     assert noise_ratio(0.5) == pytest.approx(whole[500].s, rel=5e-3)
@@ -215,7 +222,7 @@ def test_the_edit_comes_in_over_a_few_texels():
     """From the old to the new within the mask: the first texel is closer to the old one than those behind it."""
     white = np.ones((128, 128, 3), np.float32)
     after = repainted(quad(), white, masks=[blob(128, 128)], size=128, strength=1.0)
-    depth = distance_transform_edt(blob(128, 128))
+    depth = depth_in(blob(128, 128))
     drop = 1 - after.mean(-1)
     rim = drop[(depth > 0) & (depth <= 1)].mean()
     assert 0 < rim < 0.7 * drop[depth > 6].mean()
@@ -249,7 +256,7 @@ def test_textures_may_have_any_size_and_differ_in_it():
         assert after.shape == image.shape
         if mask is not None:
             assert np.array_equal(after[~mask], image[~mask])
-            assert changed(image, after)[distance_transform_edt(mask) > 4].mean() > 0.9
+            assert changed(image, after)[depth_in(mask) > 4].mean() > 0.9
     assert result.arrays["texture.1"][..., 2].max() < 0.25  # of the exemplar's colours all through
 
 
@@ -356,7 +363,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], type[WeftError], str]] = {
     "negative": ({"textures": [spoilt(-0.1)]}, InvalidImage, "outside 0 to 1"),
     "mask of another size": ({"masks": [np.ones((64, 32))]}, InvalidImage, "64 x 32"),
     "mask in colours": ({"masks": [np.ones((64, 64, 3))]}, InvalidImage, "64 x 64 x 3"),
-    "selection of another length": ({"selections": [np.ones(3, bool)]}, InvalidInput, "2 faces"),
+    "selection of another length": ({"selections": [np.ones(3, bool)]}, InvalidInput, "bool 3, not bool 2"),
     "selection by number": ({"selections": [np.array([0, 1])]}, InvalidInput, "int64"),
     "empty mask": ({"masks": [np.zeros((64, 64))]}, InvalidInput, "nothing to repaint"),
     "nothing selected": ({"selections": [np.zeros(2, bool)]}, InvalidInput, "nothing to repaint"),

@@ -18,8 +18,9 @@ from weft.models.exemplar import Exemplar
 from weft.models.materials import choose_material, render
 from weft.spaces.mesh_texture import LEAST_COSINE, MeshTextureSpace
 from weft.spaces.surface import Surface
+from weft.tasks.edit import Edit
 from weft.tasks.events import Event, Preview, Progress, Warning
-from weft.tasks.phases import EXEMPLAR_SPAN, Edit, Painter, Phase, decal_phase, view_phase
+from weft.tasks.phases import EXEMPLAR_SPAN, Painter, Phase, decal_phase, view_phase
 from weft.tasks.report import Finished, contact_sheet, measure, turntable
 from weft.tasks.view_plan import WANTED_COVERAGE
 

@@ -31,9 +31,10 @@ from weft.spaces.held import holding
 from weft.spaces.linear import LinearSpace
 from weft.spaces.mesh_texture import MeshTextureSpace
 from weft.spaces.surface import Surface
+from weft.tasks.edit import Edit
 from weft.tasks.view_plan import pixels_per_unit
 
-__all__ = ["Edit", "Painter", "Phase", "decal_phase", "view_phase"]
+__all__ = ["Painter", "Phase", "decal_phase", "view_phase"]
 
 VIEWS_END = 0.6  # s at which the views hand over to the decals
 DECALS_BEGIN, DECALS_END = 1.6, 0.02  # s of the decals
@@ -49,8 +50,6 @@ VIEW_EXPONENTS = (6.0, 60.0)  # of a view's weight, from the first to the last s
 DECAL_EXPONENT = 40.0  # practically one owner a texel, with a narrow blend between owners
 RESIDUAL = 1  # passes that give back what the bake smoothed
 LEAST_DECAL_STEPS = 6  # of an edit, however little noise it starts from
-RIM = 3  # pixels inside the border of an edit over which it comes in
-_REACH = 3  # pixels beyond an edit that are denoised with it: its rim reads them
 _VIEWS, _DECALS = 1, 2  # noise streams of a seed
 
 
@@ -83,53 +82,6 @@ def resized(picture: np.ndarray, longer_side: int) -> np.ndarray:
     planes = torch.from_numpy(np.ascontiguousarray(picture, np.float32)).permute(2, 0, 1)[None]
     scaled = functional.interpolate(planes, size=shape, mode="bilinear", antialias=True, align_corners=False)
     return scaled[0].permute(1, 2, 0).contiguous().numpy()
-
-
-@dataclass(frozen=True, eq=False)
-class Edit:
-    """What is repainted, how much of it stays, and what is held."""
-
-    z: Tensor  # [cells, 3] in [-1, 1], the texture that is there
-    cells: np.ndarray  # bool [cells] to repaint; the others keep their values
-    begin: float  # s from which on, of view pixels; infinite: from noise alone
-
-    @property
-    def from_noise(self) -> bool:
-        """Whether nothing of what is repainted stays."""
-        return not np.isfinite(self.begin)
-
-    @property
-    def is_partial(self) -> bool:
-        return not self.cells.all()
-
-    def shown_by(self, space: MeshTextureSpace) -> np.ndarray:
-        """bool [N, H, W]: pixels that show nothing but repainted cells."""
-        return (self._weights(space) > 0.999)[:, 0].numpy()
-
-    def reached_by(self, space: MeshTextureSpace) -> np.ndarray:
-        """bool [N, H, W]: pixels that show repainted cells, and those a little beyond."""
-        shown = (self._weights(space) > 0).float()
-        reached = functional.max_pool2d(shown, 2 * _REACH + 1, stride=1, padding=_REACH)[:, 0] > 0
-        return reached.numpy() & space.views.mask
-
-    def softened(self, space: MeshTextureSpace, z: Tensor) -> Tensor:
-        """z [cells, 3] with the old texture outside the repainted cells, and a short way into it within them.
-
-        The rim is as wide in the world everywhere, also across chart borders, because it is measured in the views.
-        """
-        linear = space.linear(1.0)
-        inside = (self._weights(space) > 0.5) | ~torch.from_numpy(space.views.mask)[:, None]
-        edge, share = inside.float(), torch.zeros(inside.shape)
-        for _ in range(RIM):
-            share += edge / RIM
-            edge = -functional.max_pool2d(-edge, 3, stride=1, padding=1)
-        share = linear.unproject(linear.rows_of(share)) * torch.from_numpy(self.cells)[:, None]
-        return self.z + share * (z - self.z)
-
-    def _weights(self, space: MeshTextureSpace) -> Tensor:
-        """[N, 1, H, W] in [0, 1]: how much of each pixel is repainted."""
-        linear = space.linear(1.0)
-        return linear.views_of(linear.project(torch.from_numpy(self.cells.astype(np.float32))[:, None]))
 
 
 @dataclass

@@ -32,7 +32,8 @@ from weft.noise import gaussian, generator
 from weft.schedule import NoiseLevel
 from weft.spaces.mesh_texture import MeshTextureSpace
 from weft.spaces.surface import Surface
-from weft.tasks.phases import Edit, Painter, Phase
+from weft.tasks.edit import Edit
+from weft.tasks.phases import Painter, Phase
 from weft.tasks.rendering import render_surface
 from weft.tasks.view_plan import used_vertices
 

@@ -7,7 +7,6 @@ what surrounds it, and goes back exactly as it came.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,14 +17,13 @@ from weft.errors import InvalidImage, InvalidInput, InvalidMesh
 from weft.geometry.camera import Camera
 from weft.geometry.mesh import Mesh
 from weft.geometry.uv import uv_problems
-from weft.schedule import TRAIN_STEPS, stable_diffusion
 from weft.tasks.canvas import build_canvas
+from weft.tasks.edit import Edit, noise_ratio
 from weft.tasks.events import Event, Progress, Result, Warning
 from weft.tasks.painting import Clock, Painting, check_request, choose_painter, view_side
-from weft.tasks.phases import Edit
 from weft.tasks.view_plan import plan_views
 
-__all__ = ["noise_ratio", "retexture"]
+__all__ = ["retexture"]
 
 
 def retexture(
@@ -86,14 +84,6 @@ def retexture(
     yield Result(arrays, info)
 
 
-def noise_ratio(strength: float) -> float:
-    """s = σ/α at the part `strength` in (0, 1] of the schedule; infinite at 1, where nothing of the old is left."""
-    if strength == 1:
-        return math.inf
-    ratios = [level.s for level in stable_diffusion(TRAIN_STEPS).levels[::-1]]
-    return float(np.interp(strength, np.linspace(0, 1, len(ratios)), ratios))
-
-
 def _check_strength(strength: float) -> None:
     if not 0 < strength <= 1:
         raise InvalidInput(
@@ -119,8 +109,8 @@ def _check_textures(
             )
         if selection is not None and (selection.dtype != bool or selection.shape != (len(mesh.faces),)):
             raise InvalidInput(
-                f"the selection of {mesh.name!r} is {selection.dtype} {_sized(selection)}, it has {len(mesh.faces)} faces",
-                "give one bool for each face",
+                f"the selection of {mesh.name!r} is {selection.dtype} {_sized(selection)}, not bool {len(mesh.faces)}",
+                f"give one bool for each of its {len(mesh.faces)} faces",
             )
         if mesh.corner_uv is None:
             raise InvalidMesh(f"{mesh.name!r} has no UVs, so its texture has no place", "give it UVs or use `texture`")
