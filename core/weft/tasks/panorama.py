@@ -21,7 +21,7 @@ from weft.methods.cases import Case, find_case
 from weft.methods.synchronized import Step, synchronized
 from weft.models.exemplar import Exemplar, ExemplarDenoiser
 from weft.noise import CanonicalNoise, gaussian, generator
-from weft.schedule import NoiseLevel, stable_diffusion
+from weft.schedule import NoiseLevel, Schedule, stable_diffusion
 from weft.spaces.linear import LinearSpace
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
 from weft.tasks.painting import MODELS, PREVIEW_SIDE, Clock, choose_painter
@@ -140,7 +140,7 @@ class _Painting:
         exemplar = self.painter.exemplar()
         self.exemplar = exemplar.image * np.float32(0.5) + np.float32(0.5)  # f4 [h, w, 3] at the views' scale
 
-    def steps(self, schedule: Any, case: Case) -> Iterator[Step]:
+    def steps(self, schedule: Schedule, case: Case) -> Iterator[Step]:
         space, source = self.setting.space, generator(self.seed, _NOISE)
         draw = CanonicalNoise(space.index, space.cells, space.view_shape)
         denoiser, sigma = self._denoiser(), schedule.levels[0].sigma

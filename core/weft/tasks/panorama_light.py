@@ -46,8 +46,8 @@ def guided(picture: np.ndarray) -> Exemplar:
         at = np.full((*colour.shape[:2], 1), k / (len(_SCALES) - 1), np.float32)
         row = np.concatenate([colour, rank[..., :1], at], -1)
         width = rows[0].shape[1] if rows else row.shape[1]
-        # Repeated until the row is full: our own materials join, and a photograph's joint is seldom chosen. A row filled
-        # with one colour would be: where views disagree nothing is nearer to their mean.
+        # Repeated until the row is full: our own materials join, and a photograph's joint is seldom chosen. One colour
+        # as a filling would be: where views disagree nothing is nearer to their mean.
         rows.append(np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), "wrap"))
     sheet = np.concatenate(rows)
     return Exemplar(sheet[..., :3], sheet[..., 3:])

@@ -21,7 +21,7 @@ __all__ = ["SHAPES", "Setting", "build_setting", "fitted"]
 
 SHAPES = ("sphere", "wide")
 UNIT = 16  # pixels: sides are rounded up to it
-LARGEST_FINE = 2048  # px wide: up to here pictures are lit, and spheres painted, at twice their size
+LARGEST_FINE = 1536  # px wide: up to here pictures are lit, and spheres painted, at twice their size
 _ASPECT = 0.02  # by which a depth map's aspect may differ from the panorama's
 _OVERLAP = 2  # windows over each pixel of a wide image, along each axis
 _STEP = 0.02  # relative step of a depth map's neighbours up to which it may be a rounding
