@@ -202,6 +202,15 @@ def test_a_map_of_another_resolution_is_fitted():
     assert image.shape == (64, 128, 3)
 
 
+def test_previews_of_large_panoramas_are_small():
+    """Also where the sides cannot be divided by the step between the shown pixels."""
+    events = list(run(shape="wide", width=2064, depth=steps_in_depth(32, 1032), steps=1))
+    shapes = {event.image.shape for event in events if isinstance(event, Preview)}
+    assert shapes == {(22, 688, 3)}
+    assert isinstance(events[-1], Result)
+    assert events[-1].arrays["panorama"].shape == (64, 2064, 3)
+
+
 def test_a_mesh_appears_in_its_direction():
     """A ball at +X is in the middle of the panorama, one at -Y three quarters to the right; all else is sky."""
     meshes = [ball((4, 0, 0)), ball((10, -4, 10))]

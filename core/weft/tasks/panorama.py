@@ -180,7 +180,7 @@ class _Painting:
         averaged down to the panorama's own where it is larger."""
         setting, rows, columns = self.setting, *self.setting.grid
         material = (z.numpy() * np.float32(0.5) + np.float32(0.5)).clip(0, 1).reshape(rows, columns, 3)
-        shape = (setting.height * setting.fine // coarser, setting.width * setting.fine // coarser)
+        shape = (-(-setting.height * setting.fine // coarser), -(-setting.width * setting.fine // coarser))
         if setting.scene is not None:
             material = lit(fitted(material, shape), setting.scene.thinned(coarser), self.exemplar.mean((0, 1)))
         return fitted(material, (min(shape[0], setting.height), min(shape[1], setting.width)))
