@@ -119,15 +119,20 @@ def held_out_psnr(space: SplatColorSpace, fit: Callable[[SplatColorSpace], Linea
 
 
 def contact_sheet(finished: FinishedSplats) -> np.ndarray:
-    """f4 [H, W, 3]: exemplar, the splats as they were, views; the colours on their way; five new angles."""
+    """f4 [H, W, 3]: exemplar, the splats as they were, views; the colours on their way; five new angles.
+
+    Seen from the broadest side, and the new angles from there on: captures rarely know where their front is.
+    """
     size = 2 * finished.space.shape[1]
-    front, *new = finished.cameras([(0.0, 0.0), *NEW_ANGLES], size)
+    broadest = _broadest_side(core_points(finished.splats, finished.up))
+    directions = [(broadest + azimuth, elevation) for azimuth, elevation in NEW_ANGLES]
+    front, *new = finished.cameras([(broadest, 0.0), *directions], size)
     chosen = range(0, len(finished.renders), max(1, len(finished.renders) // 4))
     mask = finished.space.mask[..., None]
     views = [(f"view {v}", np.where(mask[v], finished.renders[v], np.float32(BACKGROUND))) for v in chosen][:4]
     way = [(f"s = {s:.2f}", finished.seen_from(z, front)) for s, z in finished.states]
     before = render_splats(finished.splats, front, background=BACKGROUND)
-    labels = [f"new {azimuth:.0f}/{elevation:.0f}" for azimuth, elevation in NEW_ANGLES]
+    labels = [f"new {azimuth % 360:.0f}/{elevation:.0f}" for azimuth, elevation in directions]
     return sheet(
         [
             [("exemplar", finished.painter.picture), ("before", before), *views],
@@ -135,6 +140,13 @@ def contact_sheet(finished: FinishedSplats) -> np.ndarray:
             [(label, finished.seen_from(finished.z, camera)) for label, camera in zip(labels, new, strict=True)],
         ]
     )
+
+
+def _broadest_side(points: np.ndarray) -> float:
+    """The azimuth in degrees, of eight, from which points [P, 3] spread most across; the first of equals."""
+    azimuths = np.radians(np.arange(0, 360, 45))
+    across = points[:, :2] @ np.stack([np.cos(azimuths), np.sin(azimuths)])
+    return float(45 * np.argmax(np.ptp(across, axis=0).round(3)))
 
 
 def turntable(finished: FinishedSplats) -> np.ndarray:

@@ -40,6 +40,7 @@ __all__ = ["splat_texture"]
 EXPONENT = 60.0  # practically one owner a splat, with a narrow blend between owners
 BEGIN, END = 14.0, 0.02  # noise-to-signal ratios of the steps, evenly spaced in their logarithm
 RESIDUAL = 4  # passes that give back what the splats' overlap smoothed
+COARSER = 1.6  # than on meshes, because splats are coarser than texels: finer patterns blur on them
 WANTED_COVERAGE = 0.8  # of the splats: captures are full of splats that lie inside others
 PREVIEW_WIDTH = 1024  # splats in a row of a preview
 _NOISE = 1  # stream of a seed
@@ -67,7 +68,7 @@ def splat_texture(
 
     splats: in the frame of their file, in which `up` ("-y", "y", "z") points upwards. cameras: "scene" cameras, in the
     same frame. exemplar: f4 [H, W, 3] sRGB in [0, 1], instead of a prompt. size: pixels of a view's side, rounded up to
-    a multiple of 16. views: automatic cameras, at most. pattern_scale: 1 lets the exemplar span 0.6 of a view. Higher
+    a multiple of 16. views: automatic cameras, at most. pattern_scale: 1 lets the exemplar span 0.96 of a view. Higher
     harmonics than f_dc are neither read nor changed: leave them out when saving, or the old shine stays.
     Previews show the colours row by row, 1024 a row. Raises WeftError before the first event if something is wrong with
     the input. Sets torch to one thread.
@@ -76,7 +77,7 @@ def splat_texture(
     clock = Clock()
     _check(splats, cameras, cameras_from, up, views, model)
     size = view_side(size)
-    material, painter = choose_painter(prompt, exemplar, size, pattern_scale)
+    material, painter = choose_painter(prompt, exemplar, size, COARSER * pattern_scale)
     with clock.phase("cameras"):
         planned = plan_cameras(splats, up=up, size=size, count=views, cameras_from=cameras_from, scene=cameras)
     _check_sight(splats, planned)
