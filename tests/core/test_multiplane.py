@@ -8,7 +8,7 @@ import torch
 
 from weft.errors import InvalidInput
 from weft.noise import gaussian, generator
-from weft.spaces.multiplane import PLANES, multiplane_space
+from weft.spaces.multiplane import PLANES, multiplane_space, parallax_space
 
 mixes = pytest.mark.parametrize(
     "names",
@@ -57,3 +57,32 @@ def test_cells_count_plane_after_plane():
 def test_nothing_is_refused(names, planes):
     with pytest.raises(InvalidInput):
         multiplane_space(names, 16, planes=planes)
+
+
+def test_parallax_shows_the_mean_of_shifted_planes():
+    """Whole-pixel disparity, by hand; constants survive; one view alone is reproduced but for its mixed columns."""
+    space = parallax_space(3, 16, planes=3, disparity=1.0, iterations=0)
+    planes = gaussian((3 * 256, 2), generator(2))
+    views = space.views_of(space.project(planes))
+    cells = planes.reshape(3, 16, 16, 2).permute(0, 3, 1, 2)
+    for view in range(3):
+        shifted = [torch.roll(cells[m], -(view - 1) * (m - 1), dims=2) for m in range(3)]
+        assert torch.allclose(views[view], torch.stack(shifted).mean(0), atol=1e-6)
+    flat = torch.full((3, 1, 16, 16), 0.3)
+    assert torch.allclose(parallax_space(3, 16).synchronize(flat)[0], flat, atol=1e-5)
+
+
+def test_parallax_costs_noise_more_than_a_smooth_picture():
+    """What tells Case 2 from Case 3: F keeps pictures and takes variance from noise."""
+    space = parallax_space(3, 32)
+    noise = gaussian((1, 3, 32, 32), generator(3)).repeat(3, 1, 1, 1)
+    smooth = torch.cos(torch.arange(32) * (2 * torch.pi / 32)).expand(3, 3, 32, 32)
+    kept = [float(space.synchronize(views)[0].var() / views.var()) for views in (noise, smooth)]
+    assert kept[0] < 0.5
+    assert kept[1] > 0.95
+
+
+@pytest.mark.parametrize(("views", "planes"), [(0, 3), (2, 0)])
+def test_parallax_of_nothing_is_refused(views, planes):
+    with pytest.raises(InvalidInput):
+        parallax_space(views, 16, planes=planes)
