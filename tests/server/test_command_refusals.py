@@ -99,7 +99,7 @@ SPLATS = "splat-texture splats.ply -o out.ply --prompt moss"
         (PANORAMA, "--depth photo.png", "the depth map is a coloured picture"),
         (PANORAMA, "--depth depth.png --scene cube.obj", "both a depth map and meshes"),
         (PANORAMA, "--scene absent.glb", "there is no file 'absent.glb'"),
-        (PANORAMA, "--scene cube.obj --shape wide", "a wide image cannot be made around a scene"),
+        (PANORAMA, "--scene cube.obj --shape wide --height 600", "higher than a sphere"),
         (PANORAMA, "--viewpoint 0 0 1", "--viewpoint stands in a scene, and there is none (add --scene MESH)"),
         (PANORAMA, "--scene cube.obj --viewpoint 0 0", "expected 3 arguments"),
         (PANORAMA, "--scene cube.obj --viewpoint 0 0 nan", "viewpoint holds NaN or infinite values"),

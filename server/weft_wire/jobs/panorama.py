@@ -20,12 +20,12 @@ class PanoramaParams:
     prompt: str = parts.prompt_param()
     shape: str = param("sphere", choices=("sphere", "wide"), help="all around (2:1), or a wide image")
     width: int = param(1024, minimum=256, maximum=8192, unit="px", help="width; a sphere is half as high")
-    height: int = param(256, minimum=64, maximum=2048, unit="px", help="height of a wide image")
+    height: int = param(256, minimum=64, maximum=2048, unit="px", help="height of a wide image; at most half its width around meshes")
     window: int = param(256, minimum=64, maximum=1024, unit="px", help="side of the views that are denoised")
     steps: int = parts.steps_param()
     seed: int = parts.seed_param()
     pattern_scale: float = param(
-        1.0, minimum=0.1, maximum=10, help="size of the exemplar in the panorama; 1 = it spans 0.6 of a view"
+        1.0, minimum=0.1, maximum=10, help="size of the exemplar in the panorama; 1 = it spans a view"
     )
     case: str = parts.case_param()
     report: bool = parts.report_param()
@@ -35,14 +35,16 @@ class PanoramaParams:
 def _check(params: PanoramaParams, names: frozenset[str]) -> None:
     parts.check_look(params, names)
     meshes = any(name.startswith("mesh.") for name in names)
+    if meshes and params.shape == "wide" and params.height > params.width / 2:
+        raise WireError(
+            "invalid_input",
+            f"a band of {params.width} x {params.height} px around a scene is higher than a sphere",
+            "make it at most half as high as wide",
+        )
     if meshes and "depth" in names:
         raise WireError("invalid_input", "there are both a depth map and meshes", "send one of them")
     if "viewpoint" in names and not meshes:
         raise WireError("invalid_input", "there is a viewpoint without meshes to stand in", "send the meshes too")
-    if meshes and params.shape != "sphere":
-        raise WireError(
-            "invalid_input", "a wide image cannot be made around a scene", "choose the sphere, or send a depth map"
-        )
 
 
 PANORAMA = Task(
