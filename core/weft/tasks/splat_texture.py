@@ -1,14 +1,15 @@
 """Recolour Gaussian splats from a prompt or a picture: synchronised denoising of many views, geometry untouched.
 
 The loop is SyncTweedies' Case 2 (Kim et al. 2024): each view's x0 passes through the splats' colours at every step.
-Measured on the exemplar denoiser, three things differ from the paper's recipe:
+Three things differ from the paper's recipe. Each was measured on one scan (91k splats), with bricks and one seed:
 
-- Colours come from the views that show a splat largest (`SplatColorSpace.owned`) and not from all alike: least squares
-  over views that still disagree is a mean, three times softer at the same consistency.
-- η = 1, with noise that the views look up at the splat they see most of, and all steps are synchronised. The paper
-  draws every view's noise alone, takes η = 0 and lets the last fifth of the steps run free, after which its views
-  agree ten decibels less.
-- Noise falls by an equal factor a step: views have more steps to agree about structure. Two decibels of consistency.
+- Colours come from the views that show a splat largest (`SplatColorSpace.owned`) and not from all alike. Least squares
+  over views that still disagree is a mean: 2.5 to 3.5 times softer, and one to two decibels more consistent for it.
+- η = 1: a fifth sharper than η = 0, half a decibel less consistent. Views look their noise up at the splat they see
+  most of; drawing it alone, as the paper does, made no measurable difference. All steps are synchronised: views that
+  run free in the last fifth agree ten decibels less.
+- Noise falls by an equal factor a step, which gives views more steps to agree about structure: 2.4 decibels more
+  consistent than the usual schedule, an eighth softer.
 """
 
 from __future__ import annotations
