@@ -21,7 +21,7 @@ from weft.geometry.splats import Splats, covariances
 
 __all__ = ["NEGLIGIBLE", "SplatWeights", "render_splats", "splat_weights"]
 
-NEGLIGIBLE = 1e-3  # weights below are left out: of a scan of 91k splats 44 % of the entries; covered pixels agree to 57 dB
+NEGLIGIBLE = 1e-3  # weights below are left out: 44 % of the entries of a scan, whose views then agree to 57 dB
 _MOST_ENTRIES = 2**31 - 1
 
 
