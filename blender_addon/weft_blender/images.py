@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 
 from . import pixels
-from .tags import PARAMETERS, tag, tagged
+from .tags import PARAMETERS, tag, tagged, weft_name
 
 __all__ = ["image_of", "pack", "paint", "prepare", "read_bytes"]
 
@@ -20,7 +20,7 @@ def image_of(name: str, job_id: str, index: int, *, alpha: bool = False) -> bpy.
     """The image of target number `index` of the job, made at the first call."""
     image = tagged(bpy.data.images, job_id, index)
     if image is None:
-        image = bpy.data.images.new(f"Weft {name}", 1, 1, alpha=alpha)
+        image = bpy.data.images.new(weft_name(name), 1, 1, alpha=alpha)
         tag(image, job_id, index)
     return image
 

@@ -15,9 +15,9 @@ from .errors import SceneError
 from .pixels import to_linear
 from .splat_ply import NEEDED, PlyFile, parse_header
 
-__all__ = ["COLOUR", "RADIUS", "arrays_of", "check_splats", "file_of", "fill", "paint_splats", "recolour", "rgb_of"]
+__all__ = ["COLOUR", "arrays_of", "check_splats", "columns", "file_of", "fill", "paint_splats", "recolour", "rgb_of"]
 
-COLOUR, RADIUS = "weft_color", "weft_radius"  # attributes for the viewport
+COLOUR = "weft_color"  # the attribute that the viewport shows
 HEADER = "weft_ply"  # on meshes: the header of the file
 SH_C0 = 0.28209479177387814  # √(1 / 4π): rgb = 0.5 + SH_C0 · f_dc
 LARGEST = (
@@ -130,12 +130,6 @@ def recolour(mesh: bpy.types.Mesh, linear: np.ndarray) -> None:
     attribute = mesh.attributes.get(COLOUR)
     if attribute is None:
         attribute = mesh.attributes.new(COLOUR, "FLOAT_COLOR", "POINT")
-        scales = np.exp(np.clip(columns(mesh, *(f"scale_{i}" for i in range(3))), -LARGEST, LARGEST)).astype(np.float64)
-        opacity = 1 / (1 + np.exp(-np.clip(columns(mesh, "opacity")[:, 0], -LARGEST, LARGEST).astype(np.float64)))
-        # A ball of the splat's two greater sizes; the fainter, the smaller, and gone where hardly anything is seen.
-        radius = np.sqrt(np.prod(np.sort(scales, axis=1)[:, 1:], axis=1)) * 1.5 * np.sqrt(opacity) * (opacity > 0.05)
-        put(mesh, RADIUS, np.where(np.isfinite(radius), radius, 0))
-        attribute = mesh.attributes[COLOUR]  # the list may have moved
     rgba = np.ones((count, 4), np.float32)
     rgba[:, :3] = linear[:count]
     attribute.data.foreach_set("color", rgba.ravel())

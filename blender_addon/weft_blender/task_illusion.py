@@ -34,8 +34,10 @@ class IllusionTask(SceneTask):
     def draw(self, layout: Any, settings: Any) -> None:
         for slot in SLOTS[: 2 + settings.third]:
             box = layout.box().column()
-            box.prop(settings, f"view_{slot}", text="")
-            box.prop(settings, f"prompt_{slot}", text="", icon="OUTLINER_DATA_FONT")
+            row = box.split(factor=0.35)
+            row.label(text=f"View {slot}")
+            row.prop(settings, f"view_{slot}", text="")
+            box.prop(settings, f"prompt_{slot}", text="", icon="GREASEPENCIL")
             box.template_ID(settings, f"exemplar_{slot}", open="image.open", text="")
         layout.prop(settings, "third")
 

@@ -38,15 +38,19 @@ class PanoramaTask(SceneTask):
         ),
         "result": RESULT,
     }
-    rows = (("shape", "Shape"), ("width", "Width"), ("steps", "Steps"), ("seed", "Seed"))
-    more = (("height", "Height"), ("window", "Views"), ("pattern_scale", "Scale"), ("case", "Case"), ("model", "Model"))
+    rows = (("width", "Width"), ("steps", "Steps"), ("seed", "Seed"))
+    more = (("window", "Views"), ("pattern_scale", "Scale"), ("case", "Case"), ("model", "Model"))
 
     def draw(self, layout: Any, settings: Any) -> None:
         super().draw(layout, settings)
+        layout.row().prop(settings, "shape", expand=True)
         column = layout.column(align=True)
-        column.enabled = settings.shape == "sphere"
-        column.prop(settings, "around")
-        column.prop(settings, "as_world")
+        if settings.shape == "sphere":
+            column.prop(settings, "around")
+            column.prop(settings, "as_world")
+        else:
+            column.use_property_split = True
+            column.prop(settings, "height", text="Height")
 
     def draw_result(self, layout: Any, context: Any) -> None:
         scene, image = context.scene, self.settings_of(context.scene).result

@@ -20,7 +20,7 @@ from .export import Surface, check_objects, read_surface
 from .images import image_of, pack, paint, read_bytes
 from .pixels import encode_png
 from .slots import dress, former_material
-from .tags import INDEX, JOB, tag
+from .tags import INDEX, JOB, tag, weft_name
 from .task import REFERENCE, Collected, SceneTask
 from .textures import check_texture, layer_of, node_of
 from .uv_check import uv_problem
@@ -29,7 +29,7 @@ __all__ = ["Part", "RetextureTask"]
 
 FORMER = "weft_former"  # on materials: the name of the one that it is a copy of
 WHERE = (
-    ("WHOLE", "Everywhere", "The whole texture"),
+    ("WHOLE", "All", "The whole texture"),
     ("FACES", "Faces", "The faces that are selected in Edit Mode"),
     ("MASK", "Mask", "Where an image of the texture's size is not black"),
 )
@@ -100,7 +100,7 @@ class RetextureTask(SceneTask):
         for pieces in gather(objects, collected.warnings):
             add_part(collected, pieces, where)
         if not collected.targets:
-            raise SceneError("no_faces", "no face is selected", "select faces in Edit Mode, or choose Everywhere")
+            raise SceneError("no_faces", "no face is selected", "select faces in Edit Mode, or set Where to All")
         if where == "MASK":
             add_masks(collected, mask)
         return collected
@@ -205,7 +205,7 @@ def check_uv(label: str, vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray
 def add_masks(collected: Collected, mask: bpy.types.Image | None) -> None:
     """The mask for every part. Raises SceneError unless it is as large as all textures, and not black."""
     if mask is None or not mask.size[0] * mask.size[1]:
-        raise SceneError("no_mask", "there is no mask", "choose an image, press Paint Mask, or choose Everywhere")
+        raise SceneError("no_mask", "there is no mask", "choose an image, press Paint Mask, or set Where to All")
     flat = np.empty(mask.size[0] * mask.size[1] * 4, np.float32)
     mask.pixels.foreach_get(flat)
     rgba = np.nan_to_num(flat.reshape(mask.size[1], mask.size[0], 4)[::-1])
@@ -256,7 +256,7 @@ def copy_of(
         if (material.get(JOB), material.get(INDEX), material.get(FORMER)) == (job_id, index, former.name):
             return material
     material = former.copy()
-    material.name = f"Weft {former.name}"
+    material.name = weft_name(former.name)
     material.use_fake_user = False
     tag(material, job_id, index)
     material[FORMER] = former.name

@@ -21,7 +21,7 @@ from .export import Target
 from .pixels import to_linear
 from .splat_display import add_display
 from .splat_mesh import arrays_of, check_splats, paint_splats, recolour, rgb_of
-from .tags import PARAMETERS, tag, tagged
+from .tags import PARAMETERS, tag, tagged, weft_name
 from .task import Collected, SceneTask
 
 __all__ = ["SplatTask"]
@@ -34,6 +34,9 @@ class SplatTask(SceneTask):
     target = Target
     rows = (("up", "Up"), ("size", "Views"), ("steps", "Steps"), ("seed", "Seed"), ("cameras", "Cameras"))
     more = (("views", "Cameras"), ("pattern_scale", "Scale"), ("model", "Model"))
+
+    def button(self, context: Any) -> str:
+        return super().button(context).replace(self.label, "Texture", 1)
 
     def draw_result(self, layout: Any, context: Any) -> None:
         row = layout.row(align=True)
@@ -119,7 +122,7 @@ def mesh_of(name: str, job_id: str, index: int) -> bpy.types.Mesh | None:
     if mesh is None:
         former = obj.data
         mesh = former.copy()
-        mesh.name, mesh.use_fake_user = f"Weft {former.name}", False
+        mesh.name, mesh.use_fake_user = weft_name(former.name), False
         if PARAMETERS in mesh:
             del mesh[PARAMETERS]
         tag(mesh, job_id, index)
@@ -127,8 +130,8 @@ def mesh_of(name: str, job_id: str, index: int) -> bpy.types.Mesh | None:
         mode = obj.mode
         if mode == "EDIT":  # Blender exchanges no mesh that is being edited
             bpy.ops.object.mode_set(mode="OBJECT")
-        remember(obj, job_id, "mesh", mesh=obj.data, modifier=add_display(obj))
-        obj.data = mesh
+        former, obj.data = obj.data, mesh
+        remember(obj, job_id, "mesh", mesh=former, modifier=add_display(obj))
     return mesh
 
 

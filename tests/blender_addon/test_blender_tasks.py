@@ -105,7 +105,7 @@ def test_cancel_leaves_everything_as_it_was(bpy: Any, link: Any, pump_until: Any
 
     _, sources = make_scene(bpy, task)
     before, bits = looks(bpy), content(bpy)
-    mine = job.start(task, params_for(task, "wait", 100), **sources)
+    mine = job.start(task, params_for(task, "stream", 200), **sources)
     pump_until(lambda: covered(bpy, before))
     job.cancel()
     pump_until(lambda: mine.ended)

@@ -1,7 +1,8 @@
 """Blender 3.4 in its real window: the tab is drawn, the button pressed with the mouse, the texture arrives.
 
-Leaves the pictures panel.png, forming.png and done.png and report.json in artifacts/window*, and prints how long the
-add-on held Blender's main thread. Drawing itself runs on the processor here, and takes far longer than all we do.
+Leaves the pictures panel.png, panels.png (all tasks), forming.png, done.png and report.json in artifacts/window*, and
+prints how long the add-on held Blender's main thread. Drawing itself runs on the processor here, and takes far longer
+than all we do.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.window
@@ -67,6 +69,15 @@ def run_window(name: str, archive: Path, home: Path, folder: Path, **wishes: str
     return report
 
 
+def make_splats() -> bytes:
+    """A file of a thousand random splats."""
+    names = [*"xyz", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", "scale_0", "scale_1", "scale_2"]
+    names += [f"rot_{i}" for i in range(4)]
+    properties = "".join(f"property float {name}\n" for name in names)
+    header = f"ply\nformat binary_little_endian 1.0\nelement vertex 1000\n{properties}end_header\n"
+    return header.encode() + np.random.default_rng(1).normal(size=(1000, len(names))).astype("<f4").tobytes()
+
+
 def check(report: dict[str, Any]) -> None:
     assert report["state"] == "applied"
     assert report["pressed_with_mouse"]
@@ -94,11 +105,21 @@ def test_texture_in_the_window(archive: Path, server: Any, tmp_path: Path) -> No
 
 @pytest.mark.timeout(900)
 def test_streaming_large_previews(archive: Path, practice: Any, tmp_path: Path) -> None:
-    """Ten previews of 1024² a second, more than any task sends."""
-    report = run_window(
-        "window_stream", archive, practice.home, tmp_path, WEFT_PROMPT="stream", WEFT_STEPS="150", WEFT_SIZE="64"
-    )
+    """Ten previews of 1024² a second, more than any task sends; then every other task once."""
+    splats = tmp_path / "splats.ply"
+    splats.write_bytes(make_splats())
+    wishes = {"WEFT_PROMPT": "stream", "WEFT_STEPS": "150", "WEFT_SIZE": "64", "WEFT_TOUR": str(splats)}
+    report = run_window("window_stream", archive, practice.home, tmp_path, **wishes)
     check(report)
+    tasks = {"texture", "retexture", "panorama", "illusion", "splat_texture"}
+    assert set(report["panels"]) == tasks
+    assert report["tour"] == dict.fromkeys(tasks, "applied")
+    assert (report["worn"], report["world"]) == ("retexture", "Weft Panorama")
+    assert report["splats"] == "Weft splats"
+    before, after = splats.read_bytes(), (ROOT / "artifacts" / "window_stream" / "splats.ply").read_bytes()
+    assert len(before) == len(after)
+    assert before.partition(b"end_header")[0] == after.partition(b"end_header")[0]
+    assert before != after, "the colours"
     print(
         f"\nwindow, 1024² previews: {report['previews_shown']} shown, "
         f"{stall(report)}; one redraw in software takes {report['median_redraw_ms']:.0f} ms"

@@ -3,7 +3,7 @@
     blender --factory-startup -P window_session.py
 
 Environment: WEFT_ZIP the add-on, WEFT_OUT the folder for pictures and report.json, WEFT_PROMPT, WEFT_STEPS, WEFT_SIZE,
-WEFT_NUMPY a folder with NumPy for a Blender that comes without.
+WEFT_NUMPY a folder with NumPy for a Blender that comes without, WEFT_TOUR a file of splats: then all tasks follow.
 """
 
 from __future__ import annotations
@@ -67,6 +67,10 @@ def session() -> Iterator[float]:
     picture("done")
     REPORT["material"] = obj.material_slots[0].material.name
     yield from undo_and_redo(window, area)
+    if "WEFT_TOUR" in os.environ:
+        began = time.monotonic()
+        yield from tour(window, area)
+        REPORT["tour_seconds"] = time.monotonic() - began
 
 
 def install() -> None:
@@ -206,6 +210,76 @@ def undo_and_redo(window: Any, area: Any) -> Iterator[float]:
         bpy.ops.ed.redo()
     yield 0.5
     REPORT["after_redo"] = [slot.material.name for slot in bpy.data.objects["Suzanne"].material_slots]
+
+
+def tour(window: Any, area: Any) -> Iterator[float]:
+    """Every task's panel, side by side in one picture; then one small job of each task."""
+    from weft_blender import job
+    from weft_blender.tasks import TASKS
+
+    sidebar, drawn, pictures = region(area, "UI"), [], []
+    top = window.height - (sidebar.y + sidebar.height)
+    job.DESK.put(None)  # the outcome of the job before
+    scene = bpy.context.scene
+    scene.weft_retexture.where = "MASK"
+    for name, task in TASKS.items():
+        scene.weft_task = name
+        note_drawing(task, drawn)
+        for _ in range(3):  # panels find their places when they are drawn again, as they are while the mouse moves
+            sidebar.tag_redraw()
+            yield 0.5
+        pictures.append(str(picture(f"panel_{name}")))
+        del task.draw
+    crop = ["-crop", f"{sidebar.width}x{sidebar.height}+{sidebar.x}+{top}", "+repage"]
+    subprocess.run(["convert", *pictures, *crop, "+append", str(OUT / "panels.png")], check=True, timeout=60)
+    REPORT["panels"] = sorted(set(drawn))
+    REPORT["tour"] = {}
+    for name in TASKS:
+        mine = start_small(name)
+        yield from until(lambda mine=mine: mine.ended, 60, f"the task {name} does not end")
+        REPORT["tour"][name] = str(mine.error or mine.state)
+    nodes = bpy.data.objects["Suzanne"].material_slots[0].material.node_tree.nodes
+    image = next(node.image for node in nodes if node.type == "TEX_IMAGE")
+    REPORT["worn"] = json.loads(image["weft"])["task"]
+    REPORT["world"] = scene.world.name
+    splats = bpy.context.view_layer.objects.active
+    REPORT["splats"] = splats.data.name
+    bpy.ops.weft.export_splats(filepath=str(OUT / "splats.ply"))
+
+
+def note_drawing(task: Any, drawn: list[str]) -> None:
+    """Have the task's settings, when they are drawn, noted by its name."""
+    draw = task.draw
+
+    def noted(layout: Any, settings: Any) -> None:
+        drawn.append(task.name)
+        draw(layout, settings)
+
+    task.draw = noted
+
+
+def start_small(name: str) -> Any:
+    """A job of the task, as small as can be, with its usual sources."""
+    from weft_blender import job
+    from weft_blender.splat_operators import import_splats
+    from weft_blender.tasks import TASKS
+
+    scene, layer = bpy.context.scene, bpy.context.view_layer
+    sources: dict[str, Any] = {}
+    if name in ("texture", "retexture"):
+        sources = {"objects": [bpy.data.objects["Suzanne"]]}
+    elif name == "panorama":
+        sources = {"around": True, "as_world": True}
+    elif name == "splat_texture":
+        obj = import_splats(os.environ["WEFT_TOUR"])
+        layer.objects.active = obj
+        sources = {"objects": [obj]}
+    small = {"prompt": "stone", "prompt_1": "a duck", "prompt_2": "a rabbit", "steps": 4, "size": 64, "width": 256}
+    settings = TASKS[name].settings_of(scene)
+    for key, value in small.items():
+        if hasattr(settings, key):
+            setattr(settings, key, value)
+    return job.start(name, TASKS[name].parameters(settings), **sources)
 
 
 def advance() -> float | None:
