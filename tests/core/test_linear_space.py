@@ -78,6 +78,16 @@ def test_kernel_equals_reference(channels):
     assert torch.equal(matrix @ strided, matrix @ strided.contiguous())
 
 
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_rows_without_entries_are_those_of_the_other(channels):
+    index = np.random.default_rng(3).integers(-1, 20, 60).astype(np.int32)
+    matrix = SparseMatrix.from_index(index, 20)
+    dense, other = gaussian((20, channels), generator(0)), gaussian((60, channels), generator(1))
+    expected = torch.where(torch.from_numpy(index < 0)[:, None], other, matrix @ dense)
+    assert torch.equal(matrix.product(dense, other), expected)
+    assert (matrix.product(dense)[torch.from_numpy(index < 0)] == 0).all()
+
+
 def test_products_do_not_depend_on_the_number_of_threads():
     matrix, dense = random_matrix(5_000, 2_000, 9), gaussian((2_000, 3), generator(0))
     many, threads = matrix @ dense, numba.get_num_threads()

@@ -78,7 +78,7 @@ def test_parallax_costs_noise_more_than_a_smooth_picture():
     noise = gaussian((1, 3, 32, 32), generator(3)).repeat(3, 1, 1, 1)
     smooth = torch.cos(torch.arange(32) * (2 * torch.pi / 32)).expand(3, 3, 32, 32)
     kept = [float(space.synchronize(views)[0].var() / views.var()) for views in (noise, smooth)]
-    assert kept[0] < 0.5
+    assert kept[0] < 0.7
     assert kept[1] > 0.95
 
 

@@ -173,8 +173,7 @@ def _views_step(denoiser: Denoiser, space: LinearSpace, state: _State, times: _T
 
 def _seen(space: LinearSpace, z: Tensor, own: Tensor) -> Tensor:
     """What the views see of z; pixels that see no cell keep their `own` [N, C, H, W]."""
-    covered = torch.from_numpy(space.covered).to(z.device)[:, None]
-    return space.views_of(torch.where(covered, space.project(z), space.rows_of(own)))
+    return space.views_of(space.project(z, space.rows_of(own)))
 
 
 @dataclass(frozen=True)

@@ -84,9 +84,9 @@ class LinearSpace:
         """Fraction of the cells that are seen, in [0, 1]."""
         return float(self.seen.mean())
 
-    def project(self, z: Tensor) -> Tensor:
-        """Cells [cells, C] to pixels [N·H·W, C]; pixels that see nothing are 0."""
-        return self.projection @ z
+    def project(self, z: Tensor, otherwise: Tensor | None = None) -> Tensor:
+        """Cells [cells, C] to pixels [N·H·W, C]; pixels that see nothing are those of `otherwise` [N·H·W, C], or 0."""
+        return self.projection.product(z, otherwise)
 
     def unproject(self, rows: Tensor) -> Tensor:
         """Pixels [N·H·W, C] to cells [cells, C], unseen cells filled."""
@@ -131,7 +131,7 @@ class LinearSpace:
         """F: views [N, C, H, W] to the views of their common z, and z [cells, C] itself."""
         rows = self.rows_of(views)
         z = self.aggregate(rows)
-        return self.views_of(torch.where(self._covered_column(rows), self.project(z), rows)), z
+        return self.views_of(self.project(z, rows)), z
 
     def rows_of(self, views: Tensor) -> Tensor:
         """[N, C, H, W] to [N·H·W, C]."""

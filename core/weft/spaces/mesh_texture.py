@@ -18,10 +18,11 @@ from torch.nn import functional
 
 from weft.geometry.camera import Camera
 from weft.geometry.rasterize import rasterize_many
+from weft.spaces.gathering import gathering
 from weft.spaces.linear import LinearSpace
 from weft.spaces.sparse import SparseMatrix
 from weft.spaces.surface import Surface
-from weft.spaces.texel_kernels import count_taps, fill_taps, look_up, see
+from weft.spaces.texel_kernels import look_up, see
 
 __all__ = [
     "LEAST_COSINE",
@@ -152,22 +153,11 @@ class MeshTextureSpace:
         """The space in which a view counts (weight / best weight)^exponent: high exponents let each texel belong to one
         view, which keeps detail that an average of slightly different views would lose. `taps` 2 reads pixels
         bilinearly, 4 by Catmull-Rom."""
-        gather = self._gather(np.float32(exponent), taps)
-        return LinearSpace(self.projection, self.views.shape, gather, self.fill, residual_passes)
-
-    def _gather(self, exponent: np.float32, taps: int) -> SparseMatrix:
-        sampling, negligible = self.sampling, np.float32(0.02)
-        counts = np.empty(self.surface.cells, np.int32)
-        count_taps(sampling.weight, exponent, negligible, taps, counts)
-        starts = np.zeros(len(counts) + 1, np.int32)
-        np.cumsum(counts, out=starts[1:])
-        columns, values = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
-        _, height, width = self.views.shape
-        fill_taps(
-            sampling.image, sampling.x, sampling.y, sampling.weight, exponent, negligible, taps, height, width,
-            starts, columns, values,
+        seen = self.sampling
+        gather = gathering(
+            seen.image, seen.x, seen.y, seen.weight, exponent, taps=taps, view_shape=self.views.shape
         )  # fmt: skip
-        return SparseMatrix(starts, columns, values, int(np.prod(self.views.shape)))
+        return LinearSpace(self.projection, self.views.shape, gather, self.fill, residual_passes)
 
 
 def build_space(

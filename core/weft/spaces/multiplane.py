@@ -46,8 +46,8 @@ def parallax_space(
 ) -> LinearSpace:
     """Views [N, S, S] from places side by side on `planes` · S·S cells, columns wrapping around.
 
-    Plane m moves by (v - (N-1)/2) (m - (M-1)/2) `disparity` pixels in view v, between columns linearly. Least squares by
-    `iterations` of conjugate gradients (`LinearSpace.solve`).
+    Plane m moves by (v - (N-1)/2) (m - (M-1)/2) `disparity` pixels in view v, linearly between columns. Least squares
+    by `iterations` of conjugate gradients (`LinearSpace.solve`).
     """
     if planes < 1 or views < 1:
         raise InvalidInput(f"{views} views of {planes} planes", "both count from 1")

@@ -18,9 +18,10 @@ import numpy as np
 
 from weft.errors import InvalidInput
 from weft.geometry.camera import Camera
+from weft.spaces.gathering import gathering
 from weft.spaces.linear import LinearSpace
 from weft.spaces.sparse import SparseMatrix
-from weft.spaces.texel_kernels import count_taps, fill_taps, see
+from weft.spaces.texel_kernels import see
 
 __all__ = ["PanoramaSpace", "cell_directions", "look_along", "pixel_directions", "place", "ring_directions"]
 
@@ -28,7 +29,6 @@ FIELD_OF_VIEW = 72.0  # degrees, and
 _AZIMUTH_STEP = 0.625  # of it between neighbours of the level ring: eight views 45° apart (Kim et al. 2024)
 _ELEVATION_STEP = 0.75  # of it between rings
 _KEPT = 4  # views that a cell reads, at most
-_NEGLIGIBLE = np.float32(0.02)
 
 
 def cell_directions(height: int) -> np.ndarray:
@@ -121,9 +121,12 @@ class PanoramaSpace:
     def linear(self, exponent: float = 1.0, *, taps: int = 2, residual_passes: int = 0) -> LinearSpace:
         """The space in which a view counts (weight / best weight)^exponent, weight = exp(-r²), r the distance from its
         centre in half frames. `taps` 2 reads views bilinearly, 4 by Catmull-Rom."""
-        projection = SparseMatrix.from_index(self.index, self.cells)
-        gather = self._gather(np.float32(exponent), taps)
-        return LinearSpace(projection, self.view_shape, gather, residual_passes=residual_passes)
+        gather = gathering(*self._sampling, exponent, taps=taps, view_shape=self.view_shape)
+        return LinearSpace(self._projection, self.view_shape, gather, residual_passes=residual_passes)
+
+    @cached_property
+    def _projection(self) -> SparseMatrix:
+        return SparseMatrix.from_index(self.index, self.cells)
 
     @cached_property
     def _sampling(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -142,15 +145,3 @@ class PanoramaSpace:
             image, x, y, weight, np.empty(cells, np.float32),
         )  # fmt: skip
         return image, x, y, weight
-
-    def _gather(self, exponent: np.float32, taps: int) -> SparseMatrix:
-        image, x, y, weight = self._sampling
-        counts = np.empty(self.cells, np.int32)
-        count_taps(weight, exponent, _NEGLIGIBLE, taps, counts)
-        starts = np.zeros(self.cells + 1, np.int32)
-        np.cumsum(counts, out=starts[1:])
-        columns, values = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
-        fill_taps(
-            image, x, y, weight, exponent, _NEGLIGIBLE, taps, self.size, self.size, starts, columns, values
-        )  # fmt: skip
-        return SparseMatrix(starts, columns, values, int(np.prod(self.view_shape)))

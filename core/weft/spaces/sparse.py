@@ -114,16 +114,23 @@ class SparseMatrix:
 
     def __matmul__(self, dense: Tensor) -> Tensor:
         """[columns, C] float32 to [R, C], on the device of `dense`. No gradient flows through it."""
+        return self.product(dense)
+
+    def product(self, dense: Tensor, otherwise: Tensor | None = None) -> Tensor:
+        """`self @ dense`, where rows without entries are those of `otherwise` [R, C] (0 without it)."""
         if dense.ndim != 2 or dense.shape[0] != self.columns or dense.dtype != torch.float32:
             raise InvalidInput(
                 f"{dense.dtype} of shape {tuple(dense.shape)} cannot be multiplied by {self.shape}",
                 f"expected float32 [{self.columns}, C]",
             )
         if dense.device.type != "cpu":
-            return reference_product(self, dense)
+            found = reference_product(self, dense)
+            empty = torch.from_numpy(self.row_counts == 0).to(dense.device)[:, None]
+            return found if otherwise is None else torch.where(empty, otherwise, found)
+        others = torch.zeros(1, dense.shape[1]) if otherwise is None else otherwise
         out = torch.empty(self.shape[0], dense.shape[1])
-        columns = dense.detach().contiguous().numpy()
-        _csr_product(self.row_starts, self.indices, self.values, columns, out.numpy())
+        arrays = (each.detach().contiguous().numpy() for each in (dense, others, out))
+        _csr_product(self.row_starts, self.indices, self.values, *arrays)
         return out
 
     def to_scipy(self) -> scipy.sparse.csr_array:
@@ -147,10 +154,14 @@ def reference_product(matrix: SparseMatrix, dense: Tensor) -> Tensor:
 
 
 @parallel_kernel
-def _csr_product(row_starts, indices, values, dense, out):  # i4 [R+1], i4 [E], f4 [E], f4 [columns, C], f4 [R, C]
-    channels = dense.shape[1]
+def _csr_product(row_starts, indices, values, dense, otherwise, out):
+    """i4 [R+1], i4 [E], f4 [E], f4 [columns, C], f4 [R or 1, C], f4 [R, C]"""
+    channels, single = dense.shape[1], len(otherwise) == 1
     for row in numba.prange(len(row_starts) - 1):
-        if channels == 3:  # Colours: three sums at once are twice as fast as one after the other.
+        if row_starts[row] == row_starts[row + 1]:
+            for channel in range(channels):
+                out[row, channel] = otherwise[0, channel] if single else otherwise[row, channel]
+        elif channels == 3:  # Colours: three sums at once are twice as fast as one after the other.
             a = b = c = np.float32(0)
             for entry in range(row_starts[row], row_starts[row + 1]):
                 column, value = indices[entry], values[entry]

@@ -130,43 +130,45 @@ def _keep(image, x, y, weight, v, at_x, at_y, trust):
 
 
 @parallel_kernel
-def count_taps(weight, exponent, negligible, taps, counts):
-    """Entries per cell of the gather matrix whose weights are (w / best w)^exponent, those < negligible left out."""
+def count_taps(weight, least_ratio, taps, counts):
+    """Entries per cell of the gather matrix: views whose weight is at least `least_ratio` of the cell's best."""
     for n in numba.prange(len(weight)):
         used = 0
         if weight[n, 0] > 0:
             for k in range(weight.shape[1]):
-                used += (weight[n, k] / weight[n, 0]) ** exponent >= negligible
+                used += weight[n, k] >= least_ratio * weight[n, 0]
         counts[n] = used * taps * taps
 
 
 @parallel_kernel
-def fill_taps(image, x, y, weight, exponent, negligible, taps, height, width, starts, columns, values):
-    """The gather matrix's entries: bilinear (taps = 2) or Catmull-Rom (taps = 4) reads of the chosen views."""
+def fill_taps(image, x, y, weight, exponent, least_ratio, taps, height, width, starts, columns, values):
+    """The gather matrix's entries: bilinear (taps = 2) or Catmull-Rom (taps = 4) reads of the chosen views, each with
+    the share (weight / best weight)^exponent."""
     for n in numba.prange(len(weight)):
-        if weight[n, 0] <= 0:
-            continue
         total = np.float32(0)
-        for k in range(weight.shape[1]):
-            share = (weight[n, k] / weight[n, 0]) ** exponent
-            if share >= negligible:
-                total += share
         at = starts[n]
+        if at == starts[n + 1]:
+            continue
         for k in range(weight.shape[1]):
-            share = (weight[n, k] / weight[n, 0]) ** exponent
-            if share < negligible:
-                continue
+            if weight[n, k] < least_ratio * weight[n, 0]:
+                break
+            # A power costs more than all the rest of an entry, and most cells belong to one view.
+            share = (weight[n, k] / weight[n, 0]) ** exponent if k > 0 else np.float32(1)
+            total += share
             x0, y0 = int(np.floor(x[n, k])), int(np.floor(y[n, k]))
             fx, fy = x[n, k] - x0, y[n, k] - y0
             first = 0 if taps == 2 else -1
             for r in range(taps):
                 i = min(max(y0 + first + r, 0), height - 1)
-                wy = _tap(fy, r, taps)
+                wy = share * _tap(fy, r, taps)
                 for q in range(taps):
                     j = min(max(x0 + first + q, 0), width - 1)
                     columns[at] = (image[n, k] * height + i) * width + j
-                    values[at] = share / total * wy * _tap(fx, q, taps)
+                    values[at] = wy * _tap(fx, q, taps)
                     at += 1
+        if total > 1:
+            for entry in range(starts[n], at):
+                values[entry] /= total
 
 
 @kernel

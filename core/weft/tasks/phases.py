@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -47,6 +48,7 @@ TEXELS_PER_PIXEL = 1.2  # of a decal, at least: finer ones would paint what the 
 MOST_EXEMPLAR = 1280  # pixels of an exemplar's longer side in the decals: its memory and time grow with the square
 EXEMPLAR_SPAN = 0.6  # of a view's side that the exemplar's longer side covers at pattern scale 1
 VIEW_EXPONENTS = (6.0, 60.0)  # of a view's weight, from the first to the last step
+EXPONENT_STEPS = 5  # in which it rises
 DECAL_EXPONENT = 40.0  # practically one owner a texel, with a narrow blend between owners
 RESIDUAL = 1  # passes that give back what the bake smoothed
 LEAST_DECAL_STEPS = 6  # of an edit, however little noise it starts from
@@ -123,11 +125,15 @@ def view_phase(
     clean = None
     if edit is not None and not edit.from_noise:
         schedule, clean = _begun_at(schedule, edit.begin), edit.z
+    return _phase("views", painter.exemplar(), space, schedule, _sharpening(space), clean, edit, (seed, _VIEWS), seed)
+
+
+def _sharpening(space: MeshTextureSpace) -> Callable[[float], LinearSpace]:
+    """The spaces of a phase by its progress in [0, 1], their exponents rising in a few steps: building one costs more
+    than passing through it."""
     first, last = VIEW_EXPONENTS
-    return _phase(
-        "views", painter.exemplar(), space, schedule,
-        lambda progress: space.linear(first + (last - first) * progress), clean, edit, (seed, _VIEWS), seed,
-    )  # fmt: skip
+    linear = lru_cache(maxsize=1)(space.linear)
+    return lambda progress: linear(first + (last - first) * round(progress * EXPONENT_STEPS) / EXPONENT_STEPS)
 
 
 def decal_phase(
