@@ -119,9 +119,12 @@ def rgb_of(dc: np.ndarray) -> np.ndarray:
 
 
 def paint_splats(mesh: bpy.types.Mesh, dc: np.ndarray) -> None:
-    """Store new harmonics of degree 0, f4 [N, 3]."""
+    """Store new harmonics of degree 0, f4 [N, 3]; higher ones become 0."""
     for channel in range(3):
         put(mesh, f"f_dc_{channel}", dc[:, channel])
+    nothing = np.zeros(len(dc), np.float32)
+    for name in [attribute.name for attribute in mesh.attributes if attribute.name.startswith("f_rest_")]:
+        put(mesh, name, nothing)
 
 
 def recolour(mesh: bpy.types.Mesh, linear: np.ndarray) -> None:

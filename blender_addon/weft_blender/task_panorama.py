@@ -45,8 +45,8 @@ class PanoramaTask(SceneTask):
         super().draw(layout, settings)
         layout.row().prop(settings, "shape", expand=True)
         column = layout.column(align=True)
+        column.prop(settings, "around")
         if settings.shape == "sphere":
-            column.prop(settings, "around")
             column.prop(settings, "as_world")
         else:
             column.use_property_split = True
@@ -72,11 +72,10 @@ class PanoramaTask(SceneTask):
 
     def chosen(self, context: Any) -> dict[str, Any]:
         settings = self.settings_of(context.scene)
-        sphere = settings.shape == "sphere"
         return {
             "exemplar": reference(settings.exemplar),
-            "around": settings.around and sphere,
-            "as_world": settings.as_world and sphere,
+            "around": settings.around,
+            "as_world": settings.as_world and settings.shape == "sphere",
         }
 
     def collect(
@@ -91,9 +90,8 @@ class PanoramaTask(SceneTask):
         """The look, and with `around` what the active camera of `scene` (default: the current one) is surrounded by."""
         place: Any = scene or bpy.context.scene
         arrays = self.look(params, exemplar)
-        if params.shape != "sphere" and (around or as_world):
-            what = "be made around a scene" if around else "be the World"
-            raise SceneError("no_sphere", f"a wide image cannot {what}", "set Shape to Sphere")
+        if params.shape != "sphere" and as_world:
+            raise SceneError("no_sphere", "a wide image cannot be the World", "set Shape to Sphere")
         if around:
             arrays |= surroundings(place)
         self.declaration.check(params, frozenset(arrays))

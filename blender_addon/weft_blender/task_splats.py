@@ -1,7 +1,8 @@
 """Splat texture: Gaussian splats get new colours, in a copy of their mesh; where and how large they are stays.
 
 What is sent is the frame of the file: the object's transform only places the splats in the scene, and cameras of the
-scene are brought into the file's frame. Higher harmonics (f_rest) stay as they are.
+scene are brought into the file's frame. Higher harmonics (f_rest) described how the old colours changed with the view:
+in the copy they are 0.
 """
 
 from __future__ import annotations

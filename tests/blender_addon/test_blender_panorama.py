@@ -117,7 +117,6 @@ def test_exported_scene_lies_in_the_world(bpy: Any, addon: Any) -> None:
     ("params", "sources", "part"),
     [
         ({"shape": "wide"}, {"as_world": True}, "a wide image cannot be the World"),
-        ({"shape": "wide"}, {"around": True}, "a wide image cannot be made around a scene"),
         ({}, {"around": True}, "has no active camera"),
         ({"prompt": " "}, {}, "neither a prompt nor a reference image"),
         ({"width": 100_000}, {}, "width must be between"),
