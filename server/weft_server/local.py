@@ -1,10 +1,16 @@
-"""A server for the time of one command."""
+"""A server for the time of one command, in a home of its own.
+
+In the common home its queue would outlive it: what a killed command left undone would come before the next command's
+job, and a second command that found this server would lose it when the first one ends.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,36 +18,51 @@ from pathlib import Path
 
 from weft_wire.client import Client
 from weft_wire.errors import WireError
-from weft_wire.keys import home, read_pairing
+from weft_wire.keys import home, public_hex, read_pairing
 
 __all__ = ["local_server"]
 
 PATIENCE = 60.0  # seconds until it must listen; its worker may take longer
+LEFT_FOR_GOOD = 7 * 86400.0  # seconds after which a home is that of a killed command
 
 
 @contextmanager
 def local_server() -> Iterator[Client]:
     """Start `weft serve` on any free port, connect, and end it afterwards. It also ends if this process dies."""
-    folder = home()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    log = folder / "server.log"
+    common = home()
+    common.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _sweep(common)
+    folder = Path(tempfile.mkdtemp(prefix="once-", dir=common))
+    log = common / "server.log"
     with log.open("ab") as output:
         begin = output.tell()
         process = subprocess.Popen(
-            [sys.executable, "-m", "weft_server.cli", "serve", "--port", "0", "--stop-with-stdin"],
+            [sys.executable, "-m", "weft_server.cli", "serve", "--port", "0", "--stop-with-stdin", "--home", folder],
             stdin=subprocess.PIPE, stdout=output, stderr=output,
             start_new_session=os.name == "posix",  # Ctrl-C is for this process, which then cancels the job
         )  # fmt: skip
     try:
         yield _connect(process, folder, log, begin)
     finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(common: Path) -> None:
+    """Remove the homes that killed commands left."""
+    for folder in common.glob("once-*"):
+        if time.time() - folder.stat().st_mtime > LEFT_FOR_GOOD:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _connect(process: subprocess.Popen[bytes], folder: Path, log: Path, begin: int) -> Client:
@@ -54,6 +75,6 @@ def _connect(process: subprocess.Popen[bytes], folder: Path, log: Path, begin: i
             )
         pairing = read_pairing(folder)
         if pairing is not None and pairing.pid == process.pid:
-            return Client()
+            return Client(f"{pairing.address}#{public_hex(pairing.server_key)}", key_dir=folder / "keys")
         time.sleep(0.05)
     raise WireError("timeout", f"the server did not start within {PATIENCE:.0f} s", f"see {log}")

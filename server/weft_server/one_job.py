@@ -5,6 +5,8 @@ Everything that can be known here is refused before a server is started.
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,7 +40,7 @@ def run_job(
     files and returns their paths. Raises whatever goes wrong, in one line."""
     _check(task, params, arrays, labels)
     started = time.monotonic()
-    with _connected(address) as client:
+    with _stopped_by_signals(), _connected(address) as client:
         job_id = client.submit(task, params, arrays, labels)
         with display() as shown:
             follow(client, job_id, shown)
@@ -57,6 +59,20 @@ def _check(task: str, params: Any, arrays: dict[str, np.ndarray], labels: Sequen
         continue  # it looks at the values on the way
     if hasattr(params, "case"):
         find_case(params.case)
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """A terminal that is closed and `kill` stop the job as Ctrl-C does: nobody would come for its result."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
+    if threading.current_thread() is not threading.main_thread():
+        names = []  # only the main thread may
+    before = {name: signal.signal(getattr(signal, name), signal.default_int_handler) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
 
 
 @contextmanager

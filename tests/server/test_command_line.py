@@ -202,7 +202,8 @@ def test_a_mesh_file_becomes_a_textured_file(texture_home: Path, tmp_path: Path,
     assert str(out) in said
 
 
-def test_ctrl_c_cancels_the_job(texture_home: Path, tmp_path: Path, cube: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_what_stops_the_command_cancels_the_job(texture_home: Path, tmp_path: Path, cube: Path, how: int) -> None:
     environment = {**os.environ, "WEFT_HOME": str(texture_home), "PYTHONUNBUFFERED": "1"}
     command = [*WEFT, "texture", str(cube), "-o", str(tmp_path / "x.glb"), "--prompt", "ice", "--steps", "200"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
@@ -210,7 +211,7 @@ def test_ctrl_c_cancels_the_job(texture_home: Path, tmp_path: Path, cube: Path) 
     for line in process.stdout:
         if re.match("prepare|views", line):
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     _, complaint = process.communicate(timeout=PATIENCE)
     assert (process.returncode, complaint) == (130, "weft: stopped\n")
     assert not (tmp_path / "x.glb").exists()
