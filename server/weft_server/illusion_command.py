@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from weft_server.arguments import add_options, options_of
-from weft_server.job_files import add_files, check_out, exemplar_array, write_report
+from weft_server.job_files import add_files, check_out, exemplar_array, report_endings, write_report
 from weft_server.one_job import run_job
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
@@ -50,7 +50,8 @@ def _run(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out
     prompts, exemplars = _pictures(arguments.pictures)
     params = options_of(arguments, IllusionParams, **prompts, **_views(arguments.views, len(arguments.pictures)))
-    check_out(out, FORMATS, list(exemplars.values()))
+    views = [_view_ending(i) for i in SLOTS[: len(arguments.pictures)]]
+    check_out(out, FORMATS, list(exemplars.values()), [".gif", *views, *report_endings(params)])
     arrays: dict[str, np.ndarray] = {}
     for i, path in exemplars.items():
         arrays |= exemplar_array(path, f"exemplar.{i}.image")
@@ -91,6 +92,10 @@ def _views(names: list[str], count: int) -> dict[str, str]:
     return {f"view_{i + 1}": name for i, name in enumerate(names)}
 
 
+def _view_ending(slot: int) -> str:
+    return f"_view_{slot}.png"
+
+
 def _write(out: Path, result: JobResult) -> list[Path]:
     """The image, the animation, what each view sees, and what a report adds."""
     from weft.io.images import save_gif, save_image
@@ -101,6 +106,6 @@ def _write(out: Path, result: JobResult) -> list[Path]:
     save_gif(list(result.arrays["animation"]), files[-1], fps=FRAMES_PER_SECOND)
     for i in SLOTS:
         if f"view.{i - 1}" in result.arrays:
-            files.append(out.with_name(f"{out.stem}_view_{i}.png"))
+            files.append(out.with_name(out.stem + _view_ending(i)))
             save_image(files[-1], result.arrays[f"view.{i - 1}"])
     return files + write_report(out, result.arrays)

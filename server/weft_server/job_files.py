@@ -11,8 +11,20 @@ from typing import Any
 import numpy as np
 
 from weft_wire.errors import WireError
+from weft_wire.jobs.parts import PICTURE_DIMENSIONS
 
-__all__ = ["add_files", "camera_arrays", "check_out", "exemplar_array", "mesh_arrays", "write_report"]
+__all__ = [
+    "add_files",
+    "camera_arrays",
+    "check_out",
+    "check_sides",
+    "exemplar_array",
+    "mesh_arrays",
+    "report_endings",
+    "write_report",
+]
+
+_SHEET, _TURNTABLE = "_contact_sheet.png", "_turntable.gif"
 
 
 def add_files(parser: argparse.ArgumentParser, formats: Sequence[str], *, exemplar: bool = True) -> None:
@@ -23,8 +35,9 @@ def add_files(parser: argparse.ArgumentParser, formats: Sequence[str], *, exempl
     parser.add_argument("--server", metavar="ADDRESS", help="HOST:PORT of a server, if not the local one")
 
 
-def check_out(out: Path, formats: Sequence[str], keep: Sequence[Path | None] = ()) -> None:
-    """Refuse what cannot be written, or would replace one of the files to `keep`, before anything is computed."""
+def check_out(out: Path, formats: Sequence[str], keep: Sequence[Path | None] = (), endings: Sequence[str] = ()) -> None:
+    """Refuse what cannot be written, or would replace one of the files to `keep`, before anything is computed.
+    `endings`, after the stem of `out`, are those of the files that are written beside it."""
     folder = out.resolve().parent
     if out.suffix.lower() not in formats:
         raise WireError("invalid_input", f"cannot write {out.name!r}", f"end it in {_either(formats)}")
@@ -38,8 +51,8 @@ def check_out(out: Path, formats: Sequence[str], keep: Sequence[Path | None] = (
     except OSError as error:
         reason = error.strerror or error
         raise WireError("invalid_input", f"cannot write into {folder}: {reason}", "choose another folder") from None
-    beside = [".mtl", ".png"] if out.suffix.lower() == ".obj" else []
-    written = [file.resolve() for file in (out, *map(out.with_suffix, beside))]
+    beside = [*endings, *([".mtl", ".png"] if out.suffix.lower() == ".obj" else [])]
+    written = [file.resolve() for file in (out, *(out.with_name(out.stem + ending) for ending in beside))]
     for path in keep:
         if path is not None and path.resolve() in written:
             raise WireError("invalid_input", f"{path} would be overwritten", "choose another name with -o")
@@ -52,9 +65,24 @@ def _either(formats: Sequence[str]) -> str:
 
 def exemplar_array(path: Path | None, name: str = "exemplar") -> dict[str, np.ndarray]:
     """The picture u1 [H, W, 3] under its name; nothing without a path."""
-    from weft.io.images import load_image, to_bytes
+    from weft.io.files import read_file
+    from weft.io.images import decode_image, open_image, to_bytes
 
-    return {} if path is None else {name: to_bytes(load_image(path))}
+    if path is None:
+        return {}
+    data = read_file(path)
+    with open_image(data, str(path)) as opened:
+        check_sides(path, *opened.size)  # before it is decoded: what is too large takes long
+    return {name: to_bytes(decode_image(data, str(path)))}
+
+
+def check_sides(path: Path | str, width: int, height: int) -> None:
+    """Refuse a picture that the wire does not carry, by the name of its file."""
+    least, most = PICTURE_DIMENSIONS["W"]
+    if not (least <= width <= most and least <= height <= most):
+        remedy = "scale it down" if max(width, height) > most else "give a larger picture"
+        message = f"'{path}' is {width}×{height} px, expected {least} to {most} a side"
+        raise WireError("invalid_image", message, remedy)
 
 
 def mesh_arrays(meshes: Sequence[Any], *, uv: bool = True) -> dict[str, np.ndarray]:
@@ -77,15 +105,20 @@ def camera_arrays(cameras: Sequence[Any]) -> dict[str, np.ndarray]:
     return {"camera.poses": poses, "camera.intrinsics": np.array(intrinsics, np.float32)}
 
 
+def report_endings(params: Any) -> list[str]:
+    """Of the files that `write_report` adds, if a report is asked for."""
+    return [_SHEET, _TURNTABLE] if params.report else []
+
+
 def write_report(out: Path, arrays: dict[str, np.ndarray]) -> list[Path]:
     """The contact sheet and the turntable beside `out`, where there are any; returns their paths."""
     from weft.io.images import save_gif, save_image
 
     files = []
     if "contact_sheet" in arrays:
-        files.append(out.with_name(f"{out.stem}_contact_sheet.png"))
+        files.append(out.with_name(out.stem + _SHEET))
         save_image(files[-1], arrays["contact_sheet"])
     if "turntable" in arrays:
-        files.append(out.with_name(f"{out.stem}_turntable.gif"))
+        files.append(out.with_name(out.stem + _TURNTABLE))
         save_gif(list(arrays["turntable"]), files[-1])
     return files

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from weft_server.arguments import add_options, options_of
-from weft_server.job_files import add_files, check_out, exemplar_array, mesh_arrays, write_report
+from weft_server.job_files import add_files, check_out, exemplar_array, mesh_arrays, report_endings, write_report
 from weft_server.one_job import run_job
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
@@ -42,7 +42,7 @@ def add_parser(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     params = options_of(arguments, PanoramaParams)
-    check_out(arguments.out, FORMATS, [arguments.exemplar, arguments.depth])
+    check_out(arguments.out, FORMATS, [arguments.exemplar, arguments.depth], report_endings(params))
     if arguments.viewpoint and not arguments.scene:
         raise WireError("invalid_input", "--viewpoint stands in a scene, and there is none", "add --scene MESH")
     labels, arrays = _surroundings(arguments)

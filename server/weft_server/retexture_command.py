@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from weft_server.arguments import add_options, options_of
-from weft_server.job_files import add_files, check_out, exemplar_array, mesh_arrays, write_report
+from weft_server.job_files import (
+    add_files,
+    check_out,
+    check_sides,
+    exemplar_array,
+    mesh_arrays,
+    report_endings,
+    write_report,
+)
 from weft_server.one_job import run_job
 from weft_server.texture_command import FORMATS
 from weft_wire.errors import WireError
@@ -52,7 +60,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
     params = options_of(arguments, RetextureParams)
     out: Path = arguments.out
-    check_out(out, FORMATS, [arguments.mesh, arguments.exemplar, *arguments.texture, *arguments.mask])
+    given = [arguments.mesh, arguments.exemplar, *arguments.texture, *arguments.mask]
+    numbered = [f"_{i}.png" for i in range(len(arguments.texture))] if len(arguments.texture) > 1 else []
+    check_out(out, FORMATS, given, [*numbered, *report_endings(params)])
     meshes = load_meshes(arguments.mesh)
     for what in ("texture", "mask", "select"):
         _check_count(what, len(getattr(arguments, what)), len(meshes))
@@ -93,12 +103,16 @@ def _textures(file: Path, paths: list[Path], meshes: list[Any]) -> list[np.ndarr
     from weft.io.textures import load_texture, load_textures
 
     if paths:
-        return [load_texture(path) for path in paths]
+        textures = [load_texture(path) for path in paths]
+        for path, texture in zip(paths, textures, strict=True):
+            check_sides(path, texture.shape[1], texture.shape[0])
+        return textures
     found = load_textures(file) or [[] for _ in meshes]
     for mesh, textures in zip(meshes, found, strict=True):
         if len(textures) != 1:
             number = f"{len(textures)} textures" if textures else "no texture"
             raise WireError("invalid_image", f"{mesh.name!r} has {number} in {file.name!r}", "add --texture FILE")
+        check_sides(f"texture in {file.name}", textures[0].shape[1], textures[0].shape[0])
     return [textures[0] for textures in found]
 
 

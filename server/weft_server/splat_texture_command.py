@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from weft_server.arguments import add_options, options_of
-from weft_server.job_files import add_files, camera_arrays, check_out, exemplar_array, write_report
+from weft_server.job_files import add_files, camera_arrays, check_out, exemplar_array, report_endings, write_report
 from weft_server.one_job import run_job
 from weft_server.terminal import say
 from weft_wire.errors import WireError
@@ -50,7 +50,7 @@ def _run(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out
     given = {"cameras": "scene"} if arguments.cameras_file and not hasattr(arguments, "cameras") else {}
     params = options_of(arguments, SplatTextureParams, **given)
-    check_out(out, FORMATS, [arguments.splats])
+    check_out(out, FORMATS, [arguments.splats, arguments.exemplar], report_endings(params))
     if params.cameras != "automatic" and not arguments.cameras_file:
         raise WireError(
             "invalid_camera", f"--cameras {params.cameras} needs cameras", "add --cameras-file transforms.json"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from weft_server.arguments import add_options, options_of
-from weft_server.job_files import add_files, check_out, exemplar_array, mesh_arrays, write_report
+from weft_server.job_files import add_files, check_out, exemplar_array, mesh_arrays, report_endings, write_report
 from weft_server.one_job import run_job
 from weft_wire.events import JobResult
 from weft_wire.jobs import TextureParams
@@ -34,7 +34,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from weft.io.meshes import load_meshes
 
     params = options_of(arguments, TextureParams)
-    check_out(arguments.out, FORMATS)
+    check_out(arguments.out, FORMATS, [arguments.mesh, arguments.exemplar], report_endings(params))
     meshes = load_meshes(arguments.mesh)
 
     def write(result: JobResult) -> list[Path]:

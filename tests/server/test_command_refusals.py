@@ -28,6 +28,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Image.new("L", (48, 32), 255).save(tmp_path / "white.png")
     Image.new("L", (48, 32), 0).save(tmp_path / "black.png")
     Image.new("L", (32, 48), 255).save(tmp_path / "other size.png")
+    photo(tmp_path / "dot.png", 1, 1)
+    Image.new("1", (9000, 20)).save(tmp_path / "long.png")
+    photo(tmp_path / "out_view_2.png")
+    photo(tmp_path / "pair_contact_sheet.png")
     Image.new("CMYK", (48, 32)).save(tmp_path / "cmyk.tif")
     Image.fromarray(np.zeros((8, 8), np.uint16)).save(tmp_path / "deep.png")
     Image.fromarray((np.arange(64 * 32) % 250 + 1).astype(np.uint8).reshape(32, 64)).save(tmp_path / "depth.png")
@@ -72,6 +76,8 @@ SPLATS = "splat-texture splats.ply -o out.ply --prompt moss"
         ("retexture cube.obj -o out.glb --prompt moss", "--texture fake.png", "'fake.png' is not an image"),
         ("retexture cube.obj -o out.glb --prompt moss", "--texture cmyk.tif", "'cmyk.tif' are CMYK, expected sRGB"),
         ("retexture cube.obj -o out.glb --prompt moss", "--texture deep.png", "'deep.png' has 16 bits a channel"),
+        ("retexture cube.obj -o out.glb --prompt moss", "--texture dot.png", "'dot.png' is 1×1 px, expected 16"),
+        ("retexture pair.obj -o x.png --prompt moss", "--texture x_0.png --texture x_1.png", "x_0.png would be overw"),
         ("retexture bare.obj -o out.glb --prompt moss", "--texture photo.png", "'bare' has no UVs"),
         ("retexture absent.obj -o out.glb --prompt moss", "", "there is no file 'absent.obj'"),
         ("retexture photo.png -o out.glb --prompt moss", "", "'photo.png' is not a mesh file"),
@@ -81,6 +87,11 @@ SPLATS = "splat-texture splats.ply -o out.ply --prompt moss"
         ("illusion moss absent.jpg -o out.png", "", "there is no file 'absent.jpg'"),
         ("illusion moss fake.png -o out.png", "", "'fake.png' is not an image"),
         ("illusion moss photo.png -o photo.png", "", "photo.png would be overwritten"),
+        ("illusion moss out_view_2.png -o out.png", "", "out_view_2.png would be overwritten"),
+        ("illusion moss dot.png -o new.png", "", "'dot.png' is 1×1 px, expected 16 to 8192 a side (give a larger"),
+        ("illusion moss long.png -o new.png", "", "'long.png' is 9000×20 px, expected 16 to 8192 a side (scale it"),
+        ("texture cube.obj -o cube.obj --prompt moss", "", "cube.obj would be overwritten"),
+        ("texture cube.obj -o pair.glb --exemplar pair_contact_sheet.png --report", "", "sheet.png would be overwr"),
         ("illusion moss rust", "", "the following arguments are required: -o/--out"),
         (ILLUSION, "--views identity rotate180", "no view is called 'rotate180' (did you mean rotate_180?)"),
         (ILLUSION, "--views identity xyzzy", "no view is called 'xyzzy' (`weft illusion --help` lists them)"),
@@ -112,8 +123,8 @@ SPLATS = "splat-texture splats.ply -o out.ply --prompt moss"
         (SPLATS, "-o splats.ply", "splats.ply would be overwritten"),
         (SPLATS, "--up x", "invalid choice: 'x'"),
         (SPLATS, "--cameras scene", "--cameras scene needs cameras (add --cameras-file transforms.json)"),
-        (SPLATS, "--cameras-file absent.json", "absent.json"),
-        (SPLATS, "--cameras-file cube.obj", "cube.obj"),
+        (SPLATS, "--cameras-file absent.json", "there is no file 'absent.json'"),
+        (SPLATS, "--cameras-file cube.obj", "'cube.obj' is not JSON"),
         (SPLATS, "--views 3", "views must be between 8 and 200"),
         (SPLATS, "--sh half", "invalid choice: 'half'"),
         ("splat-texture absent.ply -o out.ply --prompt moss", "", "there is no file 'absent.ply'"),
