@@ -54,6 +54,12 @@ def test_lossy_formats_are_close(tmp_path: Path, suffix: str) -> None:
     assert np.abs(load_image(tmp_path / f"a{suffix}") - smooth).mean() < 0.02
 
 
+def test_what_shows_nothing_is_refused(tmp_path: Path) -> None:
+    Image.new("RGBA", (24, 24), (200, 30, 30, 0)).save(tmp_path / "clear.png")
+    with pytest.raises(InvalidImage, match=r"clear\.png.*transparent everywhere"):
+        load_image(tmp_path / "clear.png")
+
+
 def test_alpha_is_laid_over_white(tmp_path: Path) -> None:
     pixels = np.zeros((2, 3, 4), np.uint8)
     pixels[..., 0] = 255

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -157,6 +158,16 @@ def test_a_texture_that_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "m.mtl").write_text("newmtl one\nmap_Kd gone.png\n")
     (tmp_path / "one.obj").write_text("mtllib m.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nusemtl one\nf 1 2 3\n")
     with pytest.raises(InvalidInput, match=r"gone\.png"):
+        load_textures(tmp_path / "one.obj")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_material_cannot_make_us_read_a_pipe(tmp_path: Path) -> None:
+    """Its reading would not end; the same goes for devices."""
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "m.mtl").write_text("newmtl one\nmap_Kd pipe.png\n")
+    (tmp_path / "one.obj").write_text("mtllib m.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nusemtl one\nf 1 2 3\n")
+    with pytest.raises(InvalidInput, match=r"pipe\.png.*no file"):
         load_textures(tmp_path / "one.obj")
 
 

@@ -172,6 +172,13 @@ def test_a_picture_that_tells_no_size(tmp_path: Path) -> None:
         load(tmp_path, {"fl_x": 50, "frames": [frame("a")]})
 
 
+def test_a_file_that_is_not_there_is_not_taken_for_bad_json(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="there is no file"):
+        load_cameras(tmp_path / "transforms.json")
+    with pytest.raises(InvalidInput, match="cannot read"):
+        load_cameras(tmp_path)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),

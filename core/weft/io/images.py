@@ -43,6 +43,8 @@ def load_image(path: str | Path) -> np.ndarray:
 def decode_image(data: bytes, name: str = "the image") -> np.ndarray:
     """As `load_image`, from a file's bytes; `name` is for the error message."""
     with open_image(data, name) as opened:
+        if opened.has_transparency_data and not opened.convert("RGBA").getchannel("A").getbbox():
+            raise InvalidImage(f"{name!r} is transparent everywhere", "choose a picture that shows something")
         return _as_float(ImageOps.exif_transpose(opened))
 
 

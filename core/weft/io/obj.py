@@ -113,7 +113,14 @@ def read_obj_pictures(data: bytes, folder: Path) -> list[set[bytes]]:
         elif key == b"f":
             faces[-1] = True
             found[-1] |= {pictures[material]} if material in pictures else set()
-    return [{read_file(path) for path in paths} for paths, used in zip(found, faces, strict=True) if used]
+    return [{_picture(path) for path in paths} for paths, used in zip(found, faces, strict=True) if used]
+
+
+def _picture(path: Path) -> bytes:
+    """A file that a material names; devices and pipes, whose reading may never end, count as absent."""
+    if path.exists() and not path.is_file():
+        raise InvalidMesh(f"its material names {str(path)!r}, which is no file", "name a picture in map_Kd")
+    return read_file(path)
 
 
 def _library(path: Path) -> dict[str, Path]:

@@ -44,8 +44,9 @@ def load_cameras(path: str | Path) -> PosedImages:
     Raises `InvalidInput` for a file that is none, `InvalidCamera` for a frame without a rigid pose or intrinsics.
     """
     path = Path(path)
+    data = read_file(path)
     try:
-        document = json.loads(read_file(path))
+        document = json.loads(data)
     except (ValueError, RecursionError):
         raise InvalidInput(f"{path.name!r} is not JSON, expected a transforms.json", _REMEDY) from None
     frames = document.get("frames") if isinstance(document, dict) else None
