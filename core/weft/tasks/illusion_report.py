@@ -8,17 +8,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
 from weft.metrics import patch_distance
 from weft.tasks.illusion_targets import Targets
+from weft.tasks.sheet import sheet
 
 __all__ = ["FinishedIllusion", "contact_sheet", "likeness", "measure"]
 
 COARSEST, FINEST = 0.08, 0.008  # of the side: the band in which shapes are compared
-_TILE = 288
-_LABEL = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,22 +77,4 @@ def contact_sheet(finished: FinishedIllusion) -> NDArray[np.float32]:
     asked = [(f"asked of {view.name}", wanted) for view, wanted in zip(targets.views, targets.wanted, strict=True)]
     way = [(f"s = {s:.2f}", image) for s, image in finished.states]
     ends = [(view.name, image) for view, image in zip(targets.views, finished.views, strict=True)]
-    rows = [[*given, *asked], way, [("image", finished.image), *ends]]
-    width = max(map(len, rows))
-    return np.concatenate([_row(row, width) for row in rows])
-
-
-def _row(tiles: Sequence[tuple[str, NDArray[np.float32]]], count: int) -> NDArray[np.float32]:
-    row = np.concatenate([_labelled(label, image) for label, image in tiles], 1)
-    return np.pad(row, ((0, 0), (0, count * _TILE - row.shape[1]), (0, 0)), constant_values=1.0)
-
-
-def _labelled(label: str, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A tile f4 [288, 288, 3]: the image as large as fits, and its name."""
-    picture = Image.fromarray((image.clip(0, 1) * 255 + 0.5).astype(np.uint8))
-    side = _TILE - 4 - _LABEL
-    shrunk = picture.resize((side, side), Image.Resampling.LANCZOS)
-    tile = Image.new("RGB", (_TILE, _TILE), "white")
-    tile.paste(shrunk, ((_TILE - side) // 2, _LABEL))
-    ImageDraw.Draw(tile).text((6, 4), label[:44], fill=(70, 70, 70))
-    return np.asarray(tile, np.float32) / 255
+    return sheet([[*given, *asked], way, [("image", finished.image), *ends]])

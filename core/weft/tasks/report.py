@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
 from torch import Tensor
 
 from weft.errors import InvalidInput
@@ -35,6 +34,7 @@ from weft.spaces.surface import Surface
 from weft.tasks.edit import Edit
 from weft.tasks.phases import Painter, Phase
 from weft.tasks.rendering import render_surface
+from weft.tasks.sheet import sheet
 from weft.tasks.view_plan import used_vertices
 
 __all__ = ["Finished", "contact_sheet", "measure", "texture_of", "textures_of", "turntable"]
@@ -43,7 +43,6 @@ NEW_ANGLES = [(22.0, 12.0), (112.0, -8.0), (200.0, 25.0), (292.0, 8.0), (335.0, 
 STANDARD = 10  # views that are measured: the paper's ten, which come first
 ROUND_TRIP = (0.12, 0.06, 0.03)  # noise-to-signal ratios at which a re-render is denoised again
 _REPORT = 9  # noise stream of a seed
-_TILE = 288
 _FRAMES = 36
 
 
@@ -210,27 +209,11 @@ def contact_sheet(finished: Finished) -> np.ndarray:
     exemplar = ("exemplar", finished.painter.picture)
     if finished.edit is not None:
         views = [("before", _seen_from(finished, finished.edit.z, front)), *views[:3]]
-    rows = [[exemplar, *views], [*steps, ("final", renders[0])], new]
-    return np.concatenate([_row(row, max(map(len, rows))) for row in rows])
+    return sheet([[exemplar, *views], [*steps, ("final", renders[0])], new])
 
 
 def _seen_from(finished: Finished, z: Tensor, camera: Camera) -> np.ndarray:
     return render_surface(finished.surface, textures_of(finished.surface, z), camera, supersample=2)[0]
-
-
-def _row(tiles: Sequence[tuple[str, np.ndarray]], count: int) -> np.ndarray:
-    row = np.concatenate([_labelled(label, image) for label, image in tiles], 1)
-    return np.pad(row, ((0, 0), (0, count * _TILE - row.shape[1]), (0, 0)), constant_values=1.0)
-
-
-def _labelled(label: str, image: np.ndarray) -> np.ndarray:
-    """A tile f4 [_TILE, _TILE, 3]: the image as large as fits, and its name."""
-    picture = Image.fromarray((image.clip(0, 1) * 255 + 0.5).astype(np.uint8))
-    picture.thumbnail((_TILE - 8, _TILE - 24), Image.Resampling.LANCZOS)
-    tile = Image.new("RGB", (_TILE, _TILE), "white")
-    tile.paste(picture, ((_TILE - picture.width) // 2, 20 + (_TILE - 24 - picture.height) // 2))
-    ImageDraw.Draw(tile).text((6, 4), label, fill=(70, 70, 70))
-    return np.asarray(tile, np.float32) / 255
 
 
 def turntable(finished: Finished) -> np.ndarray:

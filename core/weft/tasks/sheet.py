@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 __all__ = ["sheet"]
 
 TILE = 288
 _LABEL = 20  # pixels above a picture
+_LONGEST = 44  # letters of a label that fit over a tile
 
 
 def sheet(rows: Sequence[Sequence[tuple[str, np.ndarray]]]) -> np.ndarray:
@@ -24,9 +25,9 @@ def sheet(rows: Sequence[Sequence[tuple[str, np.ndarray]]]) -> np.ndarray:
 
 def _labelled(label: str, image: np.ndarray) -> np.ndarray:
     """A tile f4 [TILE, TILE, 3]: the image as large as fits, and its name."""
-    picture = Image.fromarray((image.clip(0, 1) * 255 + 0.5).astype(np.uint8))
-    picture.thumbnail((TILE - 8, TILE - _LABEL - 4), Image.Resampling.LANCZOS)
+    whole = Image.fromarray((image.clip(0, 1) * 255 + 0.5).astype(np.uint8))
+    picture = ImageOps.contain(whole, (TILE - 8, TILE - _LABEL - 4), Image.Resampling.LANCZOS)
     tile = Image.new("RGB", (TILE, TILE), "white")
     tile.paste(picture, ((TILE - picture.width) // 2, _LABEL + (TILE - _LABEL - 4 - picture.height) // 2))
-    ImageDraw.Draw(tile).text((6, 4), label, fill=(70, 70, 70))
+    ImageDraw.Draw(tile).text((6, 4), label[:_LONGEST], fill=(70, 70, 70))
     return np.asarray(tile, np.float32) / 255
