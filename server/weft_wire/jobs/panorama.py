@@ -20,7 +20,9 @@ class PanoramaParams:
     prompt: str = parts.prompt_param()
     shape: str = param("sphere", choices=("sphere", "wide"), help="all around (2:1), or a wide image")
     width: int = param(1024, minimum=256, maximum=8192, unit="px", help="width; a sphere is half as high")
-    height: int = param(256, minimum=64, maximum=2048, unit="px", help="height of a wide image; at most half its width around meshes")
+    height: int = param(
+        256, minimum=64, maximum=2048, unit="px", help="height of a wide image; at most half its width around meshes"
+    )
     window: int = param(256, minimum=64, maximum=1024, unit="px", help="side of the views that are denoised")
     steps: int = parts.steps_param()
     seed: int = parts.seed_param()
