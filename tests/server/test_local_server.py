@@ -18,7 +18,8 @@ def test_a_server_for_one_command_leaves_no_queue(tmp_path: Path, monkeypatch: p
     left, recent = tmp_path / "once-left", tmp_path / "once-recent"
     for folder, age in ((left, 8), (recent, 6)):
         folder.mkdir()
-        os.utime(folder, (time.time() - 86400 * age,) * 2)
+        then = time.time() - 86400 * age
+        os.utime(folder, (then, then))
     with local_server() as client, client:
         assert client.jobs() == []
         assert read_pairing(tmp_path) is None
