@@ -30,9 +30,13 @@ LEFT_FOR_GOOD = 7 * 86400.0  # seconds after which a home is that of a killed co
 def local_server() -> Iterator[Client]:
     """Start `weft serve` on any free port, connect, and end it afterwards. It also ends if this process dies."""
     common = home()
-    common.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        common.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = Path(tempfile.mkdtemp(prefix="once-", dir=common))
+    except OSError as error:
+        message = f"the server's files cannot be kept in {common}: {error.strerror}"
+        raise WireError("server_absent", message, "export WEFT_HOME=FOLDER that you may write to") from None
     _sweep(common)
-    folder = Path(tempfile.mkdtemp(prefix="once-", dir=common))
     log = common / "server.log"
     with log.open("ab") as output:
         begin = output.tell()

@@ -14,7 +14,7 @@ from weft_server.one_job import run_job
 from weft_server.terminal import say
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
-from weft_wire.jobs import SplatTextureParams
+from weft_wire.jobs import SPLAT_TEXTURE, SplatTextureParams
 
 __all__ = ["add_parser"]
 
@@ -56,6 +56,7 @@ def _run(arguments: argparse.Namespace) -> int:
             "invalid_camera", f"--cameras {params.cameras} needs cameras", "add --cameras-file transforms.json"
         )
     file = load_splats(arguments.splats)
+    _check_number(arguments.splats, "splats", file.splats.count, "S", "crop or thin them in a splat editor")
     for note in file.notes:
         say(f"note: {note}")
     arrays = {**_splat_arrays(file.splats), **exemplar_array(arguments.exemplar)}
@@ -82,4 +83,15 @@ def _splat_arrays(splats: Any) -> dict[str, np.ndarray]:
 def _cameras(path: Path | None) -> dict[str, np.ndarray]:
     from weft.io.transforms import load_cameras
 
-    return {} if path is None else camera_arrays(load_cameras(path).cameras)
+    if path is None:
+        return {}
+    cameras = load_cameras(path).cameras
+    _check_number(path, "cameras", len(cameras), "N", "keep the frames that show most; 50 are plenty")
+    return camera_arrays(cameras)
+
+
+def _check_number(path: Path, what: str, count: int, dimension: str, remedy: str) -> None:
+    """Refuse more than the wire carries, by the name of the file."""
+    most = SPLAT_TEXTURE.dimensions[dimension][1]
+    if count > most:
+        raise WireError("invalid_input", f"'{path}' holds {count} {what}, expected at most {most}", remedy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from practice_commands import OBJ, photo, refused, weft
 
 from weft.geometry.splats import Splats
 from weft.io.splat_ply import write_splat_ply
+from weft_wire.jobs import SPLAT_TEXTURE
 
 
 @pytest.fixture(autouse=True)
@@ -141,6 +143,23 @@ def test_names_with_spaces_are_told_apart() -> None:
     words = RETEXTURE.split()
     assert "is 32×48 px, the texture 48×32 px" in refused(*words, "--mask", "other size.png")
     assert "is a folder" in refused(*words[:-2], "-o", "a folder.png", "--texture", "photo.png")
+
+
+def test_more_than_can_be_sent_is_named_by_its_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = {"transform_matrix": np.eye(4).tolist()}
+    (folder / "many.json").write_text(json.dumps({"w": 8, "h": 8, "fl_x": 8, "frames": [frame] * 1025}))
+    said = refused(*SPLATS.split(), "--cameras-file", "many.json")
+    assert "'many.json' holds 1025 cameras, expected at most 1024" in said
+    monkeypatch.setitem(SPLAT_TEXTURE.dimensions, "S", (1, 8))
+    assert "'splats.ply' holds 9 splats, expected at most 8" in refused(*SPLATS.split())
+
+
+def test_a_home_that_cannot_be_made_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEFT_HOME", str(folder / "photo.png" / "home"))
+    status, _, complained = weft(*ILLUSION.split())
+    assert status == 1
+    assert complained.endswith("(export WEFT_HOME=FOLDER that you may write to)\n")
+    assert len(complained.splitlines()) == 1
 
 
 def test_nothing_is_left_behind(folder: Path) -> None:
