@@ -19,7 +19,7 @@ from weft_server.job_files import (
     write_report,
 )
 from weft_server.one_job import run_job
-from weft_server.texture_command import FORMATS
+from weft_server.texture_command import FORMATS, NO_CAMERAS
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
 from weft_wire.jobs import RetextureParams
@@ -51,7 +51,7 @@ def add_parser(commands: Any) -> None:
         "--select", action="append", default=[], metavar="FACES",
         help="the triangles that may change, from 0: 0-99,120",
     )  # fmt: skip
-    add_options(parser, RetextureParams)
+    add_options(parser, RetextureParams, but=NO_CAMERAS)
     parser.set_defaults(run=_run)
 
 

@@ -13,9 +13,10 @@ from weft_server.one_job import run_job
 from weft_wire.events import JobResult
 from weft_wire.jobs import TextureParams
 
-__all__ = ["FORMATS", "add_parser"]
+__all__ = ["FORMATS", "NO_CAMERAS", "add_parser"]
 
 FORMATS = (".glb", ".obj", ".png")
+NO_CAMERAS = ("cameras",)  # mesh files bring none, so there is nothing to choose
 
 
 def add_parser(commands: Any) -> None:
@@ -26,7 +27,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("mesh", type=Path, metavar="MESH", help=".glb, .gltf, .obj or .ply")
     add_files(parser, FORMATS)
-    add_options(parser, TextureParams)
+    add_options(parser, TextureParams, but=NO_CAMERAS)
     parser.set_defaults(run=_run)
 
 

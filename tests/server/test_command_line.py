@@ -59,7 +59,7 @@ def cube(tmp_path: Path) -> Path:
     [
         (["--size", "100000"], "size must be between 64 and 1024 px, not 100000 (the default is 256)"),
         (["--size", "big"], "invalid int value: 'big'"),
-        (["--cameras", "moon"], "invalid choice: 'moon'"),
+        (["--cameras", "moon"], "unrecognized arguments: --cameras moon"),
         (["--sise", "3"], "unrecognized arguments: --sise 3"),
         (["-o", "out.stl"], "cannot write 'out.stl' (end it in .glb, .obj or .png)"),
         (["-o", "nowhere/out.glb"], "there is no folder nowhere"),

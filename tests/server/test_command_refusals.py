@@ -69,7 +69,7 @@ SPLATS = "splat-texture splats.ply -o out.ply --prompt moss"
         (RETEXTURE, "--select 0-12", "there are no faces 0-12 (the mesh has the triangles 0 to 11)"),
         (RETEXTURE, "--select 1,x", "cannot read the faces 'x' (write numbers and ranges: 0-99,120)"),
         (RETEXTURE, "--select=-1", "cannot read the faces '-1'"),
-        (RETEXTURE, "--cameras scene", "the scene has no camera"),
+        (RETEXTURE, "--cameras scene", "unrecognized arguments: --cameras scene"),
         (RETEXTURE, "--exemplar absent.jpg", "there is no file 'absent.jpg'"),
         (RETEXTURE, "--server http://127.0.0.1:9/", "no Weft server answers at tcp://127.0.0.1:9"),
         ("retexture cube.obj -o out.glb --texture photo.png", "", "neither a prompt nor a reference image"),
