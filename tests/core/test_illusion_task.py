@@ -12,7 +12,7 @@ import pytest
 from weft.errors import InvalidImage, InvalidInput, UnknownName, WeftError
 from weft.spaces.illusion import VIEW_NAMES, transformation
 from weft.spaces.shuffles import jigsaw, squares
-from weft.tasks.events import Event, Preview, Progress, Result
+from weft.tasks.events import Event, Preview, Progress, Result, Warning
 from weft.tasks.illusion import illusion
 from weft.tasks.illusion_animation import MARGIN, MOVE, REST, animate
 from weft.tasks.illusion_report import likeness
@@ -104,6 +104,17 @@ def test_the_same_seed_gives_the_same_bytes():
     first, again, other = (result_of(seed=seed).arrays["image"] for seed in (3, 3, 4))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"), [(("qqq", "xxx"), True), (("moss", "moss"), False), (("ice", "xxx"), False)]
+)
+def test_words_that_all_mean_the_same_for_want_of_better_are_pointed_out_at_once(words, warned):
+    events = run(exemplars=[None] * 3, prompt_1=words[0], prompt_2=words[1])
+    first = next(events)
+    said = [f"{first.message} ({first.hint})"] if isinstance(first, Warning) else []
+    assert len(said) == warned
+    assert all("'qqq' or 'xxx'" in line and "reference images" in line for line in said)
 
 
 def test_a_closed_generator_stops():

@@ -18,7 +18,7 @@ from weft.models.materials import choose_material, render
 from weft.noise import CanonicalNoise, gaussian, generator
 from weft.schedule import Schedule, stable_diffusion
 from weft.spaces.illusion import VIEW_UNIT, check_view, illusion_space, transformation, weighted
-from weft.tasks.events import Event, Preview, Progress, Result
+from weft.tasks.events import Event, Preview, Progress, Result, Warning
 from weft.tasks.illusion_animation import animate
 from weft.tasks.illusion_report import FinishedIllusion, contact_sheet, measure
 from weft.tasks.illusion_targets import Targets, make_targets
@@ -68,6 +68,7 @@ def illusion(
     schedule, source = stable_diffusion(steps), generator(seed, _NOISE)  # refuse what they cannot count
     materials, pictures = zip(*[_picture(prompt, exemplar) for prompt, exemplar in slots.values()], strict=True)
     size = -(-size // VIEW_UNIT) * VIEW_UNIT
+    yield from _mistaken(materials)
     yield Progress("prepare", 1, 1, "matching the pictures")
     with clock.phase("prepare"):
         targets = make_targets(pictures, names, size, seed)
@@ -149,6 +150,16 @@ def _picture(prompt: str, exemplar: np.ndarray | None) -> tuple[dict[str, Any], 
     choice = choose_material(prompt)
     info = {"name": choice.name, "asked": choice.asked, "exact": choice.exact, "note": choice.note}
     return info, render(choice.name, TILE, tint=choice.tint)
+
+
+def _mistaken(materials: Sequence[dict[str, Any]]) -> list[Warning]:
+    """One warning if words that name no material gave several views the same one: there is nothing to see in that."""
+    names = [material["name"] for material in materials]
+    asked = [m["asked"] for m in materials if not m["exact"] and names.count(m["name"]) > 1]
+    if not asked:
+        return []
+    message = f"several views show the same material: none is called {' or '.join(map(repr, asked))}"
+    return [Warning(message, "use words that `weft models` lists, or give reference images")]
 
 
 def _denoise(targets: Targets, case: Case, schedule: Schedule, source: torch.Generator, seed: int) -> Iterator[Step]:
