@@ -7,13 +7,11 @@ to each denoiser; seconds of building, denoising and synchronising as views and 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from weft_server.terminal import say
+from weft_server.terminal import machine, say
 from weft_wire.errors import WireError
 
 __all__ = ["add_parser"]
@@ -51,7 +49,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
         check_plotting(arguments.plot)
     torch.set_num_threads(1)
-    say(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start")
+    say(f"{machine()} at the start")
     rows = []
     heading, *_ = synctweedies.table([])
     say(heading)
@@ -75,9 +73,9 @@ def _run(arguments: argparse.Namespace) -> int:
 def _cases(arguments: argparse.Namespace) -> Sequence[int]:
     from weft.methods.cases import CASES, find_case
 
-    if arguments.cases:
+    if arguments.cases is not None:
         numbers = {case: number for number, case in CASES.items()}
-        return [numbers[find_case(name)] for name in arguments.cases.split(",") if name.strip()]
+        return [numbers[find_case(name)] for name in arguments.cases.split(",")]
     return tuple(CASES) if arguments.all else WELL_KNOWN
 
 

@@ -252,6 +252,7 @@ def test_every_benchmark_says_what_it_measures(tmp_path: Path, benchmark: Any) -
 
 def test_a_benchmark_refuses_in_one_line(tmp_path: Path) -> None:
     assert "there is no file 'absent.ply'" in weft(tmp_path, "bench", "splat-colors", "absent.ply", "--up", "-y")
+    assert "no synchronisation case is called ''" in weft(tmp_path, "bench", "synctweedies", "--cases", "2,,3")
     assert "--up: expected one argument" in weft(tmp_path, "bench", "splat-colors", "absent.ply", "--up", "-x")
 
 
