@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,8 @@ from weft.geometry.splats import Splats, transformed
 from weft.io import load_splats
 from weft.spaces.splat_colors import build_splat_colors
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
-from weft.tasks.splat_report import held_out_psnr
+from weft.tasks.phases import Painter
+from weft.tasks.splat_report import FinishedSplats, held_out_psnr
 from weft.tasks.splat_texture import splat_texture
 from weft.tasks.splat_views import UPS, plan_cameras
 
@@ -64,9 +65,9 @@ def events() -> list[Event]:
 def test_progress_and_previews_lead_to_one_result(events):
     assert isinstance(events[-1], Result)
     progress = [event for event in events if isinstance(event, Progress)]
-    assert list(dict.fromkeys(event.phase for event in progress)) == ["prepare", "views", "finish"]
-    steps = [event.step for event in progress if event.phase == "views"]
-    assert steps == list(range(1, 7))
+    assert list(dict.fromkeys(event.phase for event in progress)) == ["prepare", "views", "decals", "finish"]
+    for phase in ("views", "decals"):
+        assert [event.step for event in progress if event.phase == phase] == [1, 2, 3]
     previews = [event.image for event in events if isinstance(event, Preview)]
     assert len(previews) == 6
     assert {image.shape for image in previews} == {(2, 1024, 3)}
@@ -112,7 +113,9 @@ def test_reports_hold_pictures_and_plain_numbers(events):
     assert len(json.dumps(info)) < 16 * 1024
     assert info["held_out_psnr"] > 10
     assert 0 < info["sharpness"] < 2
-    assert {"cameras", "weights", "views", "of which denoising", "report", "total"} <= set(info["seconds"])
+    assert {"cameras", "weights", "views", "decals", "fit", "decals, of which denoising", "report", "total"} <= set(
+        info["seconds"]
+    )
     assert 0.9 < info["coverage"] < 1
 
 
@@ -140,6 +143,14 @@ def test_clouds_seen_in_part_are_warned_of():
     warnings = [e for e in run(cameras=front, cameras_from="scene", steps=2) if isinstance(e, Warning)]
     assert len(warnings) == 1
     assert "%" in warnings[0].message
+
+
+def test_what_is_too_thin_for_decals_is_painted_from_its_views():
+    few = Splats(*(getattr(CLOUD, n)[:2] for n in ("means", "quaternions", "log_scales", "logits", "sh")))
+    few = replace(few, log_scales=np.full_like(few.log_scales, -12.0), logits=np.full_like(few.logits, 6.0))
+    result = result_of(few, steps=3, report=True)
+    assert result.info["decals"] == 0
+    assert np.isfinite(result.arrays["splats.dc"]).all()
 
 
 # Where cameras stand
@@ -215,16 +226,23 @@ def test_scene_cameras_become_square():
 def test_held_out_views_are_met_by_consistent_estimates_and_not_by_noise():
     cameras = plan_cameras(CLOUD, up="z", size=64, count=16, cameras_from="automatic", scene=[])
     space = build_splat_colors(CLOUD, cameras)
-    linear = space.shared()
+    linear = space.owned(60.0, residual_passes=2)
     colors = torch.from_numpy(np.sin(3 * CLOUD.means).astype(np.float32)) * 0.8
+    painter = Painter(patches(), 60.0)
 
-    def fit(part):
-        return part.owned(60.0, residual_passes=2)
+    def refit(pixels: torch.Tensor, held: Sequence[int]) -> tuple[torch.Tensor, np.ndarray]:
+        part = space.without(held).owned(60.0, residual_passes=2)
+        return part.aggregate(pixels), part.seen
 
-    consistent = linear.views_of(linear.project(colors))
-    assert held_out_psnr(space, fit, consistent) > 28
+    def score(pixels: torch.Tensor) -> float:
+        z, counted = linear.aggregate(pixels), space.mask.ravel()
+        finished = FinishedSplats(CLOUD, "z", space, pixels, counted, pixels, refit, z, painter, [])
+        return held_out_psnr(finished, pixels)
+
+    consistent = linear.project(colors)
+    assert score(consistent) > 28
     random = torch.rand(consistent.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    assert held_out_psnr(space, fit, random) < 12
+    assert score(random) < 12
 
 
 def test_fits_are_compared_in_a_table():
@@ -278,4 +296,4 @@ def test_the_guitar_is_painted():
     assert result.arrays["splats.dc"].shape == (90854, 3)
     colors = colors_of(result)
     assert np.median(colors[:, 0] - colors[:, 2]) > 0.4
-    assert 0.5 < result.info["coverage"] < 1
+    assert 0.3 < result.info["coverage"] < 1  # at this size many splats are less than a hundredth of any pixel

@@ -30,7 +30,7 @@ from weft.geometry.splats import Splats
 from weft.spaces.linear import LinearSpace
 from weft.spaces.sparse import SparseMatrix
 
-__all__ = ["SplatColorSpace", "build_splat_colors"]
+__all__ = ["LEAST_OPACITY", "SplatColorSpace", "build_splat_colors", "covered", "start_of_rows"]
 
 LEAST_OPACITY = 0.5  # a pixel with less of the object in it sees nothing
 ITERATIONS, DAMPING = 2, 1.0  # of the shared solution
@@ -78,6 +78,14 @@ class SplatColorSpace:
         fill = _nearest_seen(self.means, gather.row_counts > 0)
         return LinearSpace(self.projection, self.shape, gather, fill, residual_passes)
 
+    def weighted(self, weights: np.ndarray, *, iterations: int, damping: float) -> LinearSpace:
+        """Least squares in which pixels count as much as `weights` f4 [N·H·W] ≥ 0 say. Its rows, and what it is given,
+        are those of the views times √weights."""
+        projection = _rows_kept(self.projection, weights > 0).rows_scaled(np.sqrt(weights))
+        reached = np.bincount(projection.indices, minlength=projection.columns) > 0
+        fill = _nearest_seen(self.means, reached)
+        return LinearSpace(projection, self.shape, fill=fill, iterations=iterations, damping=damping)
+
     def without(self, views: Sequence[int]) -> SplatColorSpace:
         """The same views, of which some show splats but none listens to them: held out of `owned`."""
         presence = self.presence.copy()
@@ -93,20 +101,25 @@ def build_splat_colors(
     Splats that no view sees copy the nearest that one sees. `prune`: see `splat_weights`. `least_opacity` in (0, 1).
     """
     weights = splat_weights(splats, cameras, prune=prune)
-    projection = _covered(weights, splats.count, least_opacity).rows_normalized()
+    projection = covered(weights, splats.count, least_opacity).rows_normalized()
     presence = _smoothed(_presence(projection, len(cameras)), splats.means)
     return SplatColorSpace(tuple(cameras), 1 - weights.transmittance, projection, splats.means, presence)
 
 
-def _covered(weights: SplatWeights, splats: int, least_opacity: float) -> SparseMatrix:
+def covered(weights: SplatWeights, splats: int, least_opacity: float) -> SparseMatrix:
     """W without the rows of pixels whose opacity is below `least_opacity`."""
-    kept = weights.transmittance.ravel() <= 1 - least_opacity
-    counts = np.diff(weights.row_starts)
-    entries = np.repeat(kept, counts)
-    return SparseMatrix(_starts(np.where(kept, counts, 0)), weights.splats[entries], weights.weights[entries], splats)
+    whole = SparseMatrix(weights.row_starts, weights.splats, weights.weights, splats)
+    return _rows_kept(whole, weights.transmittance.ravel() <= 1 - least_opacity)
 
 
-def _starts(counts: np.ndarray) -> np.ndarray:
+def _rows_kept(matrix: SparseMatrix, kept: np.ndarray) -> SparseMatrix:
+    """The matrix without the entries of rows that are not `kept`, bool [R]."""
+    entries = np.repeat(kept, matrix.row_counts)
+    starts = start_of_rows(np.where(kept, matrix.row_counts, 0))
+    return SparseMatrix(starts, matrix.indices[entries], matrix.values[entries], matrix.columns)
+
+
+def start_of_rows(counts: np.ndarray) -> np.ndarray:
     """i4 [R + 1], where rows of so many entries begin."""
     starts = np.zeros(len(counts) + 1, np.int32)
     np.cumsum(counts, out=starts[1:])
@@ -153,7 +166,7 @@ def _weighted(projection: SparseMatrix, share: np.ndarray) -> SparseMatrix:
         counts.append(np.bincount(np.repeat(np.arange(pixels), rows)[kept], minlength=pixels))
         indices.append(splats[kept])
         values.append(weights[kept])
-    starts = _starts(np.concatenate(counts))
+    starts = start_of_rows(np.concatenate(counts))
     return SparseMatrix(starts, np.concatenate(indices), np.concatenate(values), projection.columns)
 
 
