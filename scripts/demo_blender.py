@@ -32,6 +32,7 @@ from weft_server.local import local_server
 from weft_wire.client import Client
 from weft_wire.errors import WireError
 from weft_wire.jobs import TEXTURE, TextureParams
+from weft_wire.keys import home
 from weft_wire.parameters import params_of, to_mapping, validate
 
 PROMPT = "mossy stone"
@@ -57,8 +58,8 @@ class Wish:
 def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped then too
     options = make_parser().parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="weft-demo-") as home:
-        os.environ["WEFT_HOME"] = home
+    with tempfile.TemporaryDirectory(prefix="weft-demo-") as folder:
+        os.environ["WEFT_HOME"] = folder
         try:
             wish = examine(options)
             run(wish)
@@ -139,7 +140,7 @@ def import_meshes(path: Path) -> list[Any]:
 def run(wish: Wish) -> None:
     print("server: starting", flush=True)
     began = time.monotonic()
-    with local_server() as client, client:
+    with local_server(home()) as client, client:  # where the add-on looks for it
         wait_until_warm(client)
         warm_up = time.monotonic() - began
         job = texture_objects(wish.objects, wish.params, exemplar=wish.exemplar, previews=True, on_change=Reporter())

@@ -26,7 +26,7 @@ def test_what_it_links_to_exists() -> None:
 def test_its_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEFT_HOME", str(tmp_path / "home"))
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    with local_server() as client, client:
+    with local_server(tmp_path / "home") as client, client:
         done = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "StateEvent succeeded" in done.stdout

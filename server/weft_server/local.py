@@ -27,17 +27,35 @@ LEFT_FOR_GOOD = 7 * 86400.0  # seconds after which a home is that of a killed co
 
 
 @contextmanager
-def local_server() -> Iterator[Client]:
-    """Start `weft serve` on any free port, connect, and end it afterwards. It also ends if this process dies."""
+def local_server(folder: Path | None = None) -> Iterator[Client]:
+    """Start `weft serve` on any free port, connect, and end it afterwards. It also ends if this process dies.
+
+    `folder`: its home, which stays; the common one is where other programs look for a server. Without it, a new one.
+    """
+    if folder is not None:
+        with _served(folder) as client:
+            yield client
+        return
     common = home()
     try:
         common.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder = Path(tempfile.mkdtemp(prefix="once-", dir=common))
+        own = Path(tempfile.mkdtemp(prefix="once-", dir=common))
     except OSError as error:
         message = f"the server's files cannot be kept in {common}: {error.strerror}"
         raise WireError("server_absent", message, "export WEFT_HOME=FOLDER that you may write to") from None
     _sweep(common)
-    log = common / "server.log"
+    try:
+        with _served(own, common / "server.log") as client:
+            yield client
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+@contextmanager
+def _served(folder: Path, log: Path | None = None) -> Iterator[Client]:
+    """A server at home in `folder`, as long as the context lasts."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = log or folder / "server.log"
     with log.open("ab") as output:
         begin = output.tell()
         process = subprocess.Popen(
@@ -49,7 +67,6 @@ def local_server() -> Iterator[Client]:
         yield _connect(process, folder, log, begin)
     finally:
         _end(process)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sweep(common: Path) -> None:
