@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 from weft.benchmarks.synctweedies import Row
 from weft.errors import InvalidInput, MissingDependency
@@ -12,7 +13,7 @@ from weft.errors import InvalidInput, MissingDependency
 __all__ = ["check_plotting", "plot_cases"]
 
 SUFFIXES = (".png", ".svg", ".pdf")
-_INCH = 0.22  # per case
+_MANY = 12  # cases, beyond which panels stand below each other
 
 
 def check_plotting(path: Path) -> None:
@@ -31,22 +32,24 @@ def plot_cases(rows: Sequence[Row], path: Path) -> None:
 
     instruments = list(dict.fromkeys(row.instrument for row in rows))
     projections = list(dict.fromkeys(row.projection for row in rows))
-    cases = list(dict.fromkeys(row.case for row in rows))
-    width = max(9.0, len(projections) * (1.2 + _INCH * len(cases)))
-    figure = Figure(figsize=(width, 2.6 * len(instruments)), layout="constrained")
-    panels = figure.subplots(len(instruments), len(projections), squeeze=False, sharey="row")
+    many = len({row.case for row in rows}) > _MANY
+    shape = (len(projections), len(instruments)) if many else (len(instruments), len(projections))
+    size = (9.0 * shape[1], 1.9 * shape[0]) if many else (max(4.5, 2.75 * shape[1]), 2.6 * shape[0])
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(*shape, squeeze=False)
+    panels = panels.T if many else panels
     for line, instrument in zip(panels, instruments, strict=True):
+        own = [row for row in rows if row.instrument == instrument]
+        highest = 1.05 * min(max(row.numbers["patch"] for row in own), 4 * median(row.numbers["patch"] for row in own))
         for panel, projection in zip(line, projections, strict=True):
-            found = {
-                r.case: r.numbers["patch"] for r in rows if (r.instrument, r.projection) == (instrument, projection)
-            }
+            found = {row.case: row.numbers["patch"] for row in own if row.projection == projection}
             colours = ["#c8553d" if case == 2 else "#8d9db6" for case in found]
             panel.bar([str(case) for case in found], list(found.values()), color=colours)
+            panel.set_ylim(0, highest)  # what collapsed runs out of the picture
             panel.set_title(f"{instrument}, {projection}", fontsize=9)
-            panel.tick_params(labelsize=6 if len(cases) > 12 else 8, axis="x", rotation=90 if len(cases) > 12 else 0)
+            panel.tick_params(labelsize=7)
             panel.spines[["top", "right"]].set_visible(False)
-    for line in panels:
-        line[0].set_ylabel("patch distance", fontsize=8)
-    for panel in panels[-1]:
-        panel.set_xlabel("case", fontsize=8)
+            panel.margins(x=0.01)
+    figure.supxlabel("case", fontsize=8)
+    figure.supylabel("patch distance", fontsize=8)
     figure.savefig(path, dpi=130)
