@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from practice_clouds import ball, random_splats, ring_around
 
-from weft.errors import InvalidCamera
+from weft.errors import InvalidCamera, InvalidInput
 from weft.geometry.camera import Camera, look_at
 from weft.geometry.splat_weights import SplatWeights, render_splats, splat_weights
 from weft.geometry.splats import Splats, quaternion_matrices
@@ -163,3 +163,14 @@ def test_cameras_of_several_sizes_are_refused():
     for cameras in ([], [CAMERA, INSIDE]):
         with pytest.raises(InvalidCamera):
             splat_weights(random_splats(3), cameras)
+
+
+def test_more_than_memory_should_hold_is_refused_before_it_is_held(monkeypatch):
+    """The bounds are lowered: the true ones are gigabytes."""
+    cloud = ball(200)
+    cameras = ring_around(cloud, 4, 48)
+    for name, says in (("_MOST_OVERLAPS", "tiles of one view"), ("_MOST_ENTRIES", "1 of 4 views alone")):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"weft.geometry.splat_weights.{name}", 100)
+            with pytest.raises(InvalidInput, match=says):
+                splat_weights(cloud, cameras)

@@ -13,6 +13,7 @@ from weft.models.exemplar import Exemplar, ExemplarDenoiser
 from weft.models.materials import render
 from weft.noise import gaussian, generator
 from weft.schedule import NoiseLevel
+from weft.stepper import ddim
 
 __all__ = ["SIZES", "Row", "measure_costs", "table"]
 
@@ -23,11 +24,12 @@ SIZES = (
 LEVELS = (4.0, 1.0, 0.3, 0.05)  # σ/α of the calls that are timed: coarse matching to the finest
 DENOISED = 20 * 512 * 512  # pixels; beyond, the denoiser's time is taken from fewer views: it treats them one by one
 EXPONENT = 6.0
+ENDS = NoiseLevel(0.6, 0.8), NoiseLevel(0.8, 0.6)  # of the ψ that is timed
 
 
 @dataclass(frozen=True)
 class Row:
-    """Seconds by the clock. `build`: once a job. `synchronize`: F, once a step. `denoise`: the mean over LEVELS."""
+    """Seconds by the clock. `build`: once a job. Each step: `denoise` (mean over LEVELS), `synchronize` (F), and ψ."""
 
     views: int
     size: int
@@ -35,6 +37,7 @@ class Row:
     build: float
     synchronize: float
     denoise: float
+    psi: float
 
     @property
     def pixels(self) -> int:
@@ -44,7 +47,7 @@ class Row:
     @property
     def share(self) -> float:
         """Of synchronisation in a step."""
-        return self.synchronize / (self.synchronize + self.denoise)
+        return self.synchronize / (self.synchronize + self.denoise + self.psi)
 
 
 def measure_costs(sizes: Sequence[tuple[int, int, int]] = SIZES) -> Iterator[Row]:
@@ -54,13 +57,14 @@ def measure_costs(sizes: Sequence[tuple[int, int, int]] = SIZES) -> Iterator[Row
     for views, size, texture in sizes:
         began = time.perf_counter()
         space = torus_space(views, size, texture).linear(EXPONENT)
-        x = gaussian((views, 3, size, size), generator(0))
+        x = space.views_of(gaussian((views * size**2, 3), generator(0)))  # laid out as a denoiser's answer is
         space.synchronize(x)  # loads kernels, builds what is built once
         built = time.perf_counter() - began
         tied = min(_seconds(lambda space=space, x=x: space.synchronize(x)) for _ in range(5))
         few = x[: max(1, min(views, DENOISED // size**2))]
         denoised = _denoise_seconds(Exemplar(picture), few) * len(x) / len(few)
-        yield Row(views, size, texture, built, tied, denoised)
+        stepped = min(_seconds(lambda x=x: ddim(x, x, *ENDS, eta=1.0, noise=x)) for _ in range(3))
+        yield Row(views, size, texture, built, tied, denoised, stepped)
 
 
 def _denoise_seconds(exemplar: Exemplar, x: torch.Tensor) -> float:
@@ -83,11 +87,12 @@ def _seconds(call: Callable[[], object]) -> float:
 def table(rows: Sequence[Row]) -> Iterator[str]:
     """Lines of text; the last column tells whether the cost grows with the pixels."""
     yield (
-        f"{'views':>5}{'size':>6}{'texture':>9}{'build s':>10}{'denoise s':>11}{'synchronise s':>15}{'share':>8}"
-        f"{'ns a pixel':>12}"
+        f"{'views':>5}{'size':>6}{'texture':>9}{'build s':>10}{'denoise s':>11}{'ψ s':>8}{'synchronise s':>15}"
+        f"{'share':>8}{'ns a pixel':>12}"
     )
     for row in rows:
         yield (
-            f"{row.views:>5}{row.size:>6}{row.texture:>9}{row.build:>10.2f}{row.denoise:>11.3f}{row.synchronize:>15.4f}"
+            f"{row.views:>5}{row.size:>6}{row.texture:>9}{row.build:>10.2f}{row.denoise:>11.3f}{row.psi:>8.3f}"
+            f"{row.synchronize:>15.4f}"
             f"{row.share:>8.1%}{1e9 * row.synchronize / row.pixels:>12.1f}"
         )

@@ -87,10 +87,10 @@ def footprints(means, covariances, opacities, matrix, lens, width, height, near,
 
 @kernel
 def bin_tiles(boxes, width, height):
-    """(starts i4 [tiles + 1], splats i4 [entries]): the splats that touch each tile, in the order of `boxes` i4 [M, 4],
+    """(starts i8 [tiles + 1], splats i4 [entries]): the splats that touch each tile, in the order of `boxes` i4 [M, 4],
     all of which show somewhere. Tiles are counted row by row."""
     across, down = (width + TILE - 1) // TILE, (height + TILE - 1) // TILE
-    starts = np.zeros(across * down + 1, np.int32)
+    starts = np.zeros(across * down + 1, np.int64)
     for n in range(len(boxes)):
         for row in range(boxes[n, 2] // TILE, boxes[n, 3] // TILE + 1):
             for column in range(boxes[n, 0] // TILE, boxes[n, 1] // TILE + 1):

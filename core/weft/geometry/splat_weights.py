@@ -16,13 +16,14 @@ import scipy.sparse
 
 from weft.errors import InvalidCamera, InvalidInput
 from weft.geometry.camera import Camera
-from weft.geometry.splat_kernels import bin_tiles, composite, footprints
+from weft.geometry.splat_kernels import TILE, bin_tiles, composite, footprints
 from weft.geometry.splats import Splats, covariances
 
 __all__ = ["NEGLIGIBLE", "SplatWeights", "render_splats", "splat_weights"]
 
 NEGLIGIBLE = 1e-3  # weights below are left out: 44 % of the entries of a scan, whose views then agree to 57 dB
-_MOST_ENTRIES = 2**31 - 1
+_MOST_ENTRIES = 400_000_000  # of all views, 3 GB
+_MOST_OVERLAPS = 200_000_000  # of splats with tiles of one view, 1 GB
 
 
 class SplatWeights(NamedTuple):
@@ -52,10 +53,16 @@ def splat_weights(splats: Splats, cameras: Sequence[Camera], *, prune: float = N
             f"cameras of {len(sizes)} image sizes, expected one", "give all cameras one width and height"
         )
     cloud = splats.means, covariances(splats), splats.opacity
-    views = [_view_weights(cloud, camera, np.float32(prune)) for camera in cameras]
-    entries = sum(len(view.splats) for view in views)
-    if entries > _MOST_ENTRIES:
-        raise InvalidInput(f"{entries} weights are too many for 32-bit indices", "use fewer or smaller views")
+    views, entries = [], 0
+    for camera in cameras:
+        views.append(_view_weights(cloud, camera, np.float32(prune)))
+        entries += len(views[-1].splats)
+        if entries > _MOST_ENTRIES:
+            raise InvalidInput(
+                f"{len(views)} of {len(cameras)} views alone see {entries:,} weights of splats, expected at most "
+                f"{_MOST_ENTRIES:,} in all",
+                "use fewer or smaller views",
+            )
     counts = np.concatenate([np.diff(view.row_starts) for view in views])
     starts = np.zeros(len(counts) + 1, np.int32)
     np.cumsum(counts, out=starts[1:])
@@ -74,6 +81,12 @@ def _view_weights(
 ) -> SplatWeights:
     """W of one camera: counted, then filled."""
     drawn, boxes, visible = _footprints(cloud, camera)
+    overlaps = int(np.prod(boxes[:, 1::2] // TILE - boxes[:, ::2] // TILE + 1, axis=1, dtype=np.int64).sum())
+    if overlaps > _MOST_OVERLAPS:
+        raise InvalidInput(
+            f"the splats cover {overlaps:,} tiles of one view, expected at most {_MOST_OVERLAPS:,}",
+            "move the camera away from them, use smaller views, or clean the scene of huge splats",
+        )
     tile_starts, tile_splats = bin_tiles(boxes, camera.width, camera.height)
     pixels = camera.width * camera.height
     counts, through = np.empty(pixels, np.int32), np.empty(pixels, np.float32)

@@ -24,6 +24,7 @@ import numpy as np
 import scipy.sparse
 from scipy.spatial import KDTree
 
+from weft.errors import InvalidInput
 from weft.geometry.camera import Camera
 from weft.geometry.splat_weights import NEGLIGIBLE, SplatWeights, splat_weights
 from weft.geometry.splats import Splats
@@ -34,6 +35,7 @@ __all__ = ["LEAST_OPACITY", "SplatColorSpace", "build_splat_colors", "covered", 
 
 LEAST_OPACITY = 0.5  # a pixel with less of the object in it sees nothing
 ITERATIONS, DAMPING = 2, 1.0  # of the shared solution
+_MOST_PRESENCE = 400_000_000  # pairs of a splat and a view, 1.6 GB
 _NEIGHBORS = 24  # splats over which presence is averaged
 _NEGLIGIBLE_SHARE = np.float32(0.02)  # of a splat's best view: less is left out
 
@@ -99,7 +101,13 @@ def build_splat_colors(
     """The space of `cameras`, which share one image size and stand in the frame of the splats.
 
     Splats that no view sees copy the nearest that one sees. `prune`: see `splat_weights`. `least_opacity` in (0, 1).
+    Raises InvalidInput for more splats and cameras than memory should hold.
     """
+    if splats.count * len(cameras) > _MOST_PRESENCE:
+        raise InvalidInput(
+            f"{splats.count:,} splats under {len(cameras)} cameras, expected at most {_MOST_PRESENCE:,} pairs",
+            f"use at most {max(1, _MOST_PRESENCE // splats.count)} cameras",
+        )
     weights = splat_weights(splats, cameras, prune=prune)
     projection = covered(weights, splats.count, least_opacity).rows_normalized()
     presence = _smoothed(_presence(projection, len(cameras)), splats.means)

@@ -26,6 +26,7 @@ from weft.tasks.splat_views import plan_cameras, turned_up
 __all__ = ["splat_texture"]
 
 COARSER = 1.6  # than on meshes, because splats are coarser than texels: finer patterns blur on them
+MOST_SCENE_CAMERAS = 120  # evenly chosen among more
 WANTED_COVERAGE = 0.8  # of the splats: captures are full of splats that lie inside others
 PREVIEW_WIDTH = 1024  # splats in a row of a preview
 
@@ -62,10 +63,13 @@ def splat_texture(
     _check(splats, cameras, cameras_from, up, views, model)
     size = view_side(size)
     material, painter = choose_painter(prompt, exemplar, size, COARSER * pattern_scale)
+    used = cameras[:: -(-len(cameras) // MOST_SCENE_CAMERAS)] if cameras else cameras
     with clock.phase("cameras"):
-        planned = plan_cameras(splats, up=up, size=size, count=views, cameras_from=cameras_from, scene=cameras)
+        planned = plan_cameras(splats, up=up, size=size, count=views, cameras_from=cameras_from, scene=used)
     _check_sight(splats, planned)
     yield Progress("prepare", 1, 3, "placing cameras")
+    if len(used) < len(cameras):
+        yield Warning(f"{len(used)} of the {len(cameras)} cameras are used", "more would only take longer")
     with clock.phase("weights"):
         space = build_splat_colors(splats, planned, prune=PRUNE)
         if not space.seen.any():
