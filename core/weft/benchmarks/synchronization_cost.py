@@ -23,7 +23,7 @@ SIZES = (
 )  # fmt: skip
 LEVELS = (4.0, 1.0, 0.3, 0.05)  # σ/α of the calls that are timed: coarse matching to the finest
 DENOISED = 20 * 512 * 512  # pixels; beyond, the denoiser's time is taken from fewer views: it treats them one by one
-EXPONENT = 6.0
+EXPONENT = 33.0  # of a view's weight, in the middle of a run
 ENDS = NoiseLevel(0.6, 0.8), NoiseLevel(0.8, 0.6)  # of the ψ that is timed
 
 
