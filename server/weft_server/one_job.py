@@ -25,6 +25,11 @@ from weft_wire.transfer import Submission
 
 __all__ = ["follow", "run_job"]
 
+# Numbers of a report, by their names in the result's info.
+MEASURES = (
+    "rerender_psnr", "view_psnr", "pairwise_psnr", "held_out_psnr", "painted_psnr", "sharpness", "seam_energy",
+    "wrap_seam", "view_seam", "patch_distance", "likeness_own", "likeness_other",
+)  # fmt: skip
 SEEN = {"panorama": "pixels", "splat_texture": "splats"}  # what the views cover; texels otherwise
 
 
@@ -131,4 +136,12 @@ def _summarise(task: str, info: dict[str, Any], files: list[Path], seconds: floa
         say(f"seen by the views: {100 * float(info['coverage']):.1f} % of the {SEEN.get(task, 'texels')}")
     if info.get("kept"):
         say(f"kept as they came: {100 * float(info['kept']):.1f} % of the texels")
+    if measured := [f"{name} {_plain(info[name])}" for name in MEASURES if info.get(name) is not None]:
+        say(f"measured: {', '.join(measured)}")
+        say(f"seconds: {', '.join(f'{phase} {spent:.1f}' for phase, spent in info.get('seconds', {}).items())}")
     say(f"wrote {', '.join(map(str, files))} in {seconds:.1f} s")
+
+
+def _plain(value: Any) -> str:
+    """A measure, or one for each view."""
+    return " / ".join(f"{each:g}" for each in value) if isinstance(value, list) else f"{value:g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +110,8 @@ def test_panoramas_wide_and_around() -> None:
     assert pixels("around.png").shape == (128, 256, 3)
     assert "around_contact_sheet.png, around_turntable.gif" in said
     assert "100.0 % of the pixels" in said
+    assert re.search(r"^measured: view_psnr \d+\.\d+, sharpness ", said, re.MULTILINE)
+    assert re.search(r"^seconds: .*views \d+\.\d", said, re.MULTILINE)
 
 
 def test_panoramas_of_a_scene() -> None:
