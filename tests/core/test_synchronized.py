@@ -159,7 +159,7 @@ def test_case_3_is_synchronising_the_output_of_psi_one_step_later():
 
 def test_flags_act_on_their_own_quantity():
     """Each single flag changes the sample, and each in its own way."""
-    single = [Case(**{name: True}) for name in ("eps_in", "eps_out", "phi_in", "x0", "psi_in")]
+    single = [Case(eps_in=True), Case(eps_out=True), Case(phi_in=True), Case(x0=True), Case(psi_in=True)]
     results = [last(mixture(), shared(), start(), case=case) for case in [INDEPENDENT, *single]]
     for i, a in enumerate(results):
         for b in results[:i]:
