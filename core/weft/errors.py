@@ -6,17 +6,27 @@ WeftError
 │   ├── InvalidImage    not an image, too small, unreadable
 │   └── InvalidCamera   not a rigid pose, no focal length
 ├── UnknownName         a model, case or material that does not exist
-└── MissingDependency   an optional package or file is not installed
+├── MissingDependency   an optional package is not installed
+├── ModelError          a model that cannot be used as asked
+│   ├── ModelMissing    its files are not on this machine
+│   ├── BadCheckpoint   its files are damaged, unsafe to read, or of another class than they should be
+│   └── ModelMismatch   parts of different families: a LoRA, ControlNet or partner of another base
+└── OutOfMemory         a job or a model is larger than the device
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "BadCheckpoint",
     "InvalidCamera",
     "InvalidImage",
     "InvalidInput",
     "InvalidMesh",
     "MissingDependency",
+    "ModelError",
+    "ModelMismatch",
+    "ModelMissing",
+    "OutOfMemory",
     "UnknownName",
     "WeftError",
 ]
@@ -58,3 +68,23 @@ class UnknownName(WeftError, LookupError):
 
 class MissingDependency(WeftError, ImportError):
     code = "missing_dependency"
+
+
+class ModelError(WeftError):
+    code = "model_error"
+
+
+class ModelMissing(ModelError):
+    code = "model_missing"
+
+
+class BadCheckpoint(ModelError):
+    code = "bad_checkpoint"
+
+
+class ModelMismatch(ModelError):
+    code = "model_mismatch"
+
+
+class OutOfMemory(WeftError, MemoryError):
+    code = "out_of_memory"

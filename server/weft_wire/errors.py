@@ -6,6 +6,7 @@ __all__ = ["CODES", "WireError"]
 
 CODES: dict[str, str] = {
     "bad_address": "the address cannot be read as HOST:PORT",
+    "bad_checkpoint": "a model's files are damaged, unsafe to read, or not what they should be",
     "blob_mismatch": "the bytes received do not have the announced hash",
     "busy": "the queue, or this client's share of it, is full; the hint says when to try again",
     "conflict": "the job id was used before for a different job",
@@ -24,6 +25,8 @@ CODES: dict[str, str] = {
     "key_file": "a key file is missing, unreadable or malformed",
     "malformed": "the bytes received are no valid message",
     "missing_blob": "an input array was never uploaded, or has expired",
+    "model_mismatch": "parts of models that do not belong together",
+    "model_missing": "a model whose files are not on the server; the hint says how to get them",
     "not_connected": "the connection was lost and did not come back in time",
     "not_finished": "the job has not reached a result yet",
     "out_of_memory": "the job did not fit the server's memory",

@@ -1,0 +1,1 @@
+"""Networks with trained weights as denoisers: diffusers' components under our own loop. Needs the extra `models`."""

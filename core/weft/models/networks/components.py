@@ -1,0 +1,37 @@
+"""The parts of a loaded model, before anything is computed with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from weft.models.cards import Card
+
+__all__ = ["Components"]
+
+
+@dataclass(eq=False)
+class Components:
+    """diffusers' and transformers' own modules, in evaluation mode, on one device."""
+
+    card: Card
+    network: torch.nn.Module  # the U-Net or the transformer
+    vae: torch.nn.Module
+    tokenizers: tuple[Any, ...]
+    text_encoders: tuple[torch.nn.Module, ...]  # beside their tokenizers
+    scheduler: Mapping[str, Any]  # the configuration of the publisher's scheduler
+    device: torch.device
+    dtype: torch.dtype
+    controlnets: Mapping[str, torch.nn.Module] = field(default_factory=dict)  # by kind; a union net stands for all
+    image_encoder: torch.nn.Module | None = None  # of the style adapter, which is loaded into the network
+    tiny_vae: torch.nn.Module | None = None  # for previews
+
+    @property
+    def bytes(self) -> int:
+        """That the weights take on the device."""
+        modules = [self.network, self.vae, *self.text_encoders, *set(self.controlnets.values())]
+        modules += [module for module in (self.image_encoder, self.tiny_vae) if module is not None]
+        return sum(t.numel() * t.element_size() for m in modules for t in (*m.parameters(), *m.buffers()))
