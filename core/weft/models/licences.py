@@ -1,0 +1,19 @@
+"""Licences of published weights by their names, and what is remarkable about them."""
+
+from __future__ import annotations
+
+__all__ = ["APACHE", "MIT", "OPENRAIL", "OPENRAIL_PLUS", "STABILITY", "remark"]
+
+APACHE = "Apache-2.0"
+MIT = "MIT"
+OPENRAIL = "CreativeML OpenRAIL-M"
+OPENRAIL_PLUS = "CreativeML OpenRAIL++-M"
+STABILITY = "Stability AI Community License"
+
+# What a licence that allows commercial use asks of those who want it.
+CONDITIONS = {STABILITY: "commercial use below 1 M US$ of revenue a year only"}
+
+
+def remark(licence: str, commercial: bool) -> str:
+    """What must be said wherever the licence is named; "" where every use is allowed."""
+    return CONDITIONS.get(licence, "") if commercial else "not for commercial use"
