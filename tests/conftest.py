@@ -1,0 +1,23 @@
+"""What tests of several folders share: the modules practice_* of practice_networks, and tiny models."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = str(Path(__file__).parent / "practice_networks")
+sys.path.insert(0, FOLDER)  # in this process …
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [FOLDER, os.environ.get("PYTHONPATH")]))  # … and in workers
+
+
+@pytest.fixture(scope="session")
+def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models as users keep them, `<owner>/<name>/…`: every network that Weft can load, very small."""
+    from practice_checkpoints import build_all  # only here: diffusers takes seconds to import
+
+    folder = tmp_path_factory.mktemp("models")
+    build_all(folder)
+    return folder
