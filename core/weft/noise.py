@@ -54,17 +54,27 @@ class CanonicalNoise:
             raise InvalidInput(f"cell {index.max()} is not among the {cells} cells", "index cells from 0")
         self.cells, self.view_shape = cells, view_shape
         lookup = whitened(index, views)
-        self._pixels = torch.from_numpy(np.flatnonzero(lookup >= 0))
-        self._cells = torch.from_numpy(lookup[lookup >= 0].astype(np.int64))
-        self._signs = torch.ones(1) if signs is None else torch.from_numpy(signs[lookup >= 0])
+        pixels = torch.from_numpy(np.flatnonzero(lookup >= 0))
+        seen = torch.from_numpy(lookup[lookup >= 0].astype(np.int64))
+        sign = torch.ones(1) if signs is None else torch.from_numpy(signs[lookup >= 0])
+        self._lookups = {pixels.device: (pixels, seen, sign[:, None])}  # by device, uploaded once
 
     def __call__(self, channels: int, generator: torch.Generator) -> Tensor:
-        """A new draw, [N, channels, H, W]."""
+        """A new draw, [N, channels, H, W], on the generator's device."""
         views, height, width = self.view_shape
         field = gaussian((self.cells, channels), generator)
-        rows = gaussian((views * height * width, channels), generator)
-        rows[self._pixels.to(rows.device)] = field[self._cells.to(rows.device)] * self._signs.to(rows.device)[:, None]
-        return rows.reshape(views, height, width, channels).permute(0, 3, 1, 2)
+        return self.looked_up(field, gaussian((views * height * width, channels), generator))
+
+    def looked_up(self, field: Tensor, rows: Tensor) -> Tensor:
+        """The noise `field` [cells, C] as all views see it, [N, C, H, W]; `rows` [N·H·W, C], overwritten there, are
+        the pixels' own."""
+        views, height, width = self.view_shape
+        if rows.device not in self._lookups:
+            pixels, seen, sign = next(iter(self._lookups.values()))
+            self._lookups[rows.device] = pixels.to(rows.device), seen.to(rows.device), sign.to(rows.device)
+        pixels, seen, sign = self._lookups[rows.device]
+        rows[pixels] = field[seen] * sign
+        return rows.reshape(views, height, width, -1).permute(0, 3, 1, 2)
 
 
 def projected(

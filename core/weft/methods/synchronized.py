@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -140,7 +141,8 @@ def _begin(space: LinearSpace, x: Tensor, z: Tensor | None, case: Case, *, stoch
             f"pass z [{space.cells}, {x.shape[1]}], noise at the schedule's first level",
         )
     whole = completed(space)
-    return _State(whole, x, torch.cat([z, space.rows_of(x)[torch.from_numpy(~space.covered)]]))
+    blind = torch.from_numpy(np.flatnonzero(~space.covered)).to(x.device)
+    return _State(whole, x, torch.cat([z, space.rows_of(x)[blind]]))
 
 
 def _set_free(state: _State, case: Case) -> _State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from weft.errors import InvalidInput
 from weft.spaces.linear import LinearSpace
+from weft.spaces.resident import Resident
 
 __all__ = ["HeldSpace", "holding"]
 
@@ -37,7 +39,15 @@ class HeldSpace(LinearSpace):
 
     def aggregate(self, rows: Tensor) -> Tensor:
         z = super().aggregate(rows)
-        return torch.where(torch.from_numpy(self.held).to(z.device)[:, None], self.values.to(z.device), z)
+        return torch.where(self._held.on(z.device), self._values.on(z.device), z)
+
+    @cached_property
+    def _held(self) -> Resident:
+        return Resident(self.held[:, None])
+
+    @cached_property
+    def _values(self) -> Resident:
+        return Resident(self.values)
 
 
 def holding(space: LinearSpace, held: NDArray[np.bool_], values: Tensor) -> HeldSpace:

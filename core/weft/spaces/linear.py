@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weft.errors import InvalidInput
+from weft.spaces.resident import Resident
 from weft.spaces.sparse import SparseMatrix
 
 __all__ = ["LinearSpace", "SparseMatrix", "identity", "lookup", "permutation"]
@@ -111,7 +112,7 @@ class LinearSpace:
         """
         start = self.unproject(rows) if z0 is None else z0
         adjoint = self.projection.transpose
-        scale = torch.from_numpy(self._row_sums_of_gram).to(rows.device)[:, None] + damping
+        scale = self._gram_column.on(rows.device) + damping
         scale = torch.where(scale > 0, scale, 1.0)
         step = torch.zeros_like(start)
         residual = adjoint @ (self._covered_column(rows) * (rows - self.project(start)))
@@ -159,23 +160,32 @@ class LinearSpace:
 
     def _filled(self, z: Tensor) -> Tensor:
         """`z` [cells, C] itself, unseen cells overwritten by the seen ones that they copy."""
-        targets, sources = self._fill_map
-        z[targets] = z[sources]
+        if self._fill_map is not None:
+            targets, sources = self._fill_map
+            z[targets.on(z.device)] = z[sources.on(z.device)]
         return z
 
     @cached_property
-    def _fill_map(self) -> tuple[Tensor, Tensor]:
+    def _fill_map(self) -> tuple[Resident, Resident] | None:
         """(unseen cells, the cells they copy)."""
         if self.fill is None:
-            return torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
+            return None
         targets = np.nonzero((self.fill >= 0) & ~self.seen)[0]
         sources = self.fill[targets].astype(np.int64)
         if not self.seen[sources].all():
             raise InvalidInput("the fill map copies from cells that no view sees", "name the nearest seen cell")
-        return torch.from_numpy(targets), torch.from_numpy(sources)
+        return (Resident(targets), Resident(sources)) if len(targets) else None
 
     def _covered_column(self, rows: Tensor) -> Tensor:
-        return torch.from_numpy(self.covered).to(rows.device)[:, None]
+        return self._covered.on(rows.device)
+
+    @cached_property
+    def _covered(self) -> Resident:
+        return Resident(self.covered[:, None])
+
+    @cached_property
+    def _gram_column(self) -> Resident:
+        return Resident(self._row_sums_of_gram[:, None])
 
 
 def identity(view_shape: tuple[int, int, int]) -> LinearSpace:

@@ -1,14 +1,15 @@
 """Sparse matrices times dense columns: compressed rows, int32 indices, float32 values.
 
 int64 indices would be 2.7 times slower. The CPU product is a parallel kernel in which every output row is one thread's
-sum in storage order, so its bytes do not depend on the number of threads; other devices use torch's own product, which
-is also the reference in tests.
+sum in storage order, so its bytes do not depend on the number of threads. Other devices (`sparse_devices`) sum in the
+same order. Gradients flow through a product, into the dense factor and into `otherwise`; not into the matrix.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numba
 import numpy as np
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from weft.errors import InvalidInput
 from weft.kernels import parallel_kernel
+from weft.spaces.sparse_devices import DeviceRows, rows_on, segment_product
 
 __all__ = ["SparseMatrix", "reference_product"]
 
@@ -113,7 +115,7 @@ class SparseMatrix:
         return strongest
 
     def __matmul__(self, dense: Tensor) -> Tensor:
-        """[columns, C] float32 to [R, C], on the device of `dense`. No gradient flows through it."""
+        """[columns, C] float32 to [R, C], on the device of `dense`."""
         return self.product(dense)
 
     def product(self, dense: Tensor, otherwise: Tensor | None = None) -> Tensor:
@@ -123,15 +125,37 @@ class SparseMatrix:
                 f"{dense.dtype} of shape {tuple(dense.shape)} cannot be multiplied by {self.shape}",
                 f"expected float32 [{self.columns}, C]",
             )
+        if otherwise is not None and otherwise.shape != (self.shape[0], dense.shape[1]):
+            raise InvalidInput(
+                f"other rows of shape {tuple(otherwise.shape)} do not fit {self.shape[0]} rows of {dense.shape[1]}",
+                "give one for each row",
+            )
+        return _Product.apply(self, dense, otherwise)  # pyright: ignore[reportReturnType]
+
+    def on(self, device: torch.device) -> DeviceRows:
+        """The arrays as tensors there, uploaded once; they are freed with the matrix."""
+        if device not in self._on_devices:
+            self._on_devices[device] = rows_on(device, self.row_starts, self.indices, self.values)
+        return self._on_devices[device]
+
+    @cached_property
+    def _on_devices(self) -> dict[torch.device, DeviceRows]:
+        return {}
+
+    def _product(self, dense: Tensor, otherwise: Tensor | None) -> Tensor:
         if dense.device.type != "cpu":
-            found = reference_product(self, dense)
-            empty = torch.from_numpy(self.row_counts == 0).to(dense.device)[:, None]
-            return found if otherwise is None else torch.where(empty, otherwise, found)
+            return segment_product(self.on(dense.device), dense, otherwise)
         others = torch.zeros(1, dense.shape[1]) if otherwise is None else otherwise
         out = torch.empty(self.shape[0], dense.shape[1])
         arrays = (each.detach().contiguous().numpy() for each in (dense, others, out))
         _csr_product(self.row_starts, self.indices, self.values, *arrays)
         return out
+
+    def _empty_rows(self, device: torch.device) -> Tensor:
+        """bool [R, 1]"""
+        if device.type != "cpu":
+            return self.on(device).empty
+        return torch.from_numpy(self.row_counts == 0)[:, None]
 
     def to_scipy(self) -> scipy.sparse.csr_array:
         return scipy.sparse.csr_array((self.values, self.indices, self.row_starts), self.shape)
@@ -144,8 +168,24 @@ class SparseMatrix:
         return cls(starts, indices, matrix.data.astype(np.float32), columns)
 
 
+class _Product(torch.autograd.Function):
+    """y = M x, and `otherwise` where M has empty rows: dx = Mᵀ dy; what is `otherwise` gets dy there, 0 elsewhere."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: SparseMatrix, dense: Tensor, otherwise: Tensor | None) -> Tensor:
+        ctx.matrix = matrix
+        return matrix._product(dense, otherwise)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor | None, Tensor | None]:
+        matrix, (gradient,) = ctx.matrix, gradients
+        to_dense = matrix.transpose @ gradient if ctx.needs_input_grad[1] else None
+        empty = matrix._empty_rows(gradient.device)
+        return None, to_dense, torch.where(empty, gradient, 0.0) if ctx.needs_input_grad[2] else None
+
+
 def reference_product(matrix: SparseMatrix, dense: Tensor) -> Tensor:
-    """`matrix @ dense` by torch, on the device of `dense`."""
+    """`matrix @ dense` by torch's own product, on the device of `dense`: what tests hold the others to."""
     rows = torch.from_numpy(np.repeat(np.arange(matrix.shape[0]), matrix.row_counts))
     places = torch.stack([rows, torch.from_numpy(matrix.indices).long()])
     values = torch.from_numpy(matrix.values)
