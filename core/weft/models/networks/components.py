@@ -30,8 +30,12 @@ class Components:
     tiny_vae: torch.nn.Module | None = None  # for previews
 
     @property
+    def modules(self) -> tuple[torch.nn.Module, ...]:
+        """Each once."""
+        needed = (self.network, self.vae, *self.text_encoders, *dict.fromkeys(self.controlnets.values()))
+        return (*needed, *(module for module in (self.image_encoder, self.tiny_vae) if module is not None))
+
+    @property
     def bytes(self) -> int:
         """That the weights take on the device."""
-        modules = [self.network, self.vae, *self.text_encoders, *set(self.controlnets.values())]
-        modules += [module for module in (self.image_encoder, self.tiny_vae) if module is not None]
-        return sum(t.numel() * t.element_size() for m in modules for t in (*m.parameters(), *m.buffers()))
+        return sum(t.numel() * t.element_size() for m in self.modules for t in (*m.parameters(), *m.buffers()))
