@@ -10,34 +10,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2
-from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
-from diffusers.models.controlnets.controlnet import ControlNetModel
-from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
-from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
-from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from practice_modules import (
+    clip,
+    control_net,
+    qwen,
+    t5,
+    tiny_vae,
+    transformer3,
+    transformer_klein,
+    unet15,
+    unetxl,
+    union_net,
+    vae,
+    vae_klein,
+)
 from practice_single_file import image_encoder, ip_adapter_weights, ldm_weights, light_offsets, lora_weights
-from practice_tokenizers import (
-    CLIP_VOCABULARY,
-    QWEN_VOCABULARY,
-    T5_VOCABULARY,
-    clip_tokenizer,
-    qwen_tokenizer,
-    t5_tokenizer,
-)
-from practice_weights import fill, save_model, save_text_encoder, write_json
-from transformers import (
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTextModelWithProjection,
-    Qwen3Config,
-    Qwen3ForCausalLM,
-    T5Config,
-    T5EncoderModel,
-)
+from practice_tokenizers import clip_tokenizer, qwen_tokenizer, t5_tokenizer
+from practice_weights import save_model, save_text_encoder, write_json
 
 __all__ = [
     "build_all",
@@ -99,11 +88,10 @@ def sd15(folder: Path) -> Path:
 
 def instruct(folder: Path) -> Path:
     """InstructPix2Pix: latents of the picture beside the noisy ones."""
-    model = _diffusion(
+    return _diffusion(
         folder / "timbrooks/instruct-pix2pix", "StableDiffusionInstructPix2PixPipeline", channels=8,
         scheduler="EulerAncestralDiscreteScheduler",
     )  # fmt: skip
-    return model
 
 
 def inpainting(folder: Path) -> Path:
@@ -114,9 +102,9 @@ def inpainting(folder: Path) -> Path:
 
 def _diffusion(path: Path, pipeline: str, *, channels: int, scheduler: str = "PNDMScheduler") -> Path:
     """A model of the family SD1.5."""
-    save_model(_unet15(channels), path / "unet")
-    save_model(_vae("sd15", 0.18215), path / "vae")
-    save_text_encoder(_clip(path.name, "quick_gelu", projected=False), path / "text_encoder")
+    save_model(unet15(channels), path / "unet")
+    save_model(vae("sd15", 0.18215), path / "vae")
+    save_text_encoder(clip(path.name, "quick_gelu", projected=False), path / "text_encoder")
     clip_tokenizer(path / "tokenizer")
     write_json(path / "scheduler" / "scheduler_config.json", {"_class_name": scheduler, **STEPS})
     parts = {
@@ -134,10 +122,10 @@ def _diffusion(path: Path, pipeline: str, *, channels: int, scheduler: str = "PN
 
 def sdxl(folder: Path) -> Path:
     path = folder / "stabilityai/stable-diffusion-xl-base-1.0"
-    save_model(_unetxl(), path / "unet")
-    save_model(_vae("sdxl", 0.13025, force_upcast=True), path / "vae")
-    save_text_encoder(_clip("sdxl 1", "quick_gelu", projected=False), path / "text_encoder")
-    save_text_encoder(_clip("sdxl 2", "gelu", projected=True), path / "text_encoder_2")
+    save_model(unetxl(), path / "unet")
+    save_model(vae("sdxl", 0.13025, force_upcast=True), path / "vae")
+    save_text_encoder(clip("sdxl 1", "quick_gelu", projected=False), path / "text_encoder")
+    save_text_encoder(clip("sdxl 2", "gelu", projected=True), path / "text_encoder_2")
     clip_tokenizer(path / "tokenizer")
     clip_tokenizer(path / "tokenizer_2", pad="!")
     euler = {"_class_name": "EulerDiscreteScheduler", **STEPS, "timestep_spacing": "leading"}
@@ -157,16 +145,12 @@ def sdxl(folder: Path) -> Path:
 
 def sd3(folder: Path) -> Path:
     path = folder / "stabilityai/stable-diffusion-3.5-medium"
-    save_model(_transformer3(), path / "transformer")
-    vae = _vae("sd3", 1.5305, latent_channels=16, shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False)
-    save_model(vae, path / "vae")
-    save_text_encoder(_clip("sd3 1", "quick_gelu", projected=True), path / "text_encoder")
-    save_text_encoder(_clip("sd3 2", "gelu", projected=True), path / "text_encoder_2")
-    t5 = T5Config(
-        vocab_size=T5_VOCABULARY, d_model=32, d_ff=32, d_kv=8, num_layers=1, num_heads=2,
-        feed_forward_proj="gated-gelu", decoder_start_token_id=0,
-    )  # fmt: skip
-    save_text_encoder(fill(T5EncoderModel(t5), "sd3 3"), path / "text_encoder_3")
+    save_model(transformer3(), path / "transformer")
+    settings = {"shift_factor": 0.0609, "use_quant_conv": False, "use_post_quant_conv": False}
+    save_model(vae("sd3", 1.5305, latent_channels=16, **settings), path / "vae")
+    save_text_encoder(clip("sd3 1", "quick_gelu", projected=True), path / "text_encoder")
+    save_text_encoder(clip("sd3 2", "gelu", projected=True), path / "text_encoder_2")
+    save_text_encoder(t5(), path / "text_encoder_3")
     clip_tokenizer(path / "tokenizer")
     clip_tokenizer(path / "tokenizer_2", pad="!")
     t5_tokenizer(path / "tokenizer_3")
@@ -186,19 +170,10 @@ def sd3(folder: Path) -> Path:
 
 
 def flux2_klein(folder: Path) -> Path:
-    """The pipeline reads hidden states 9, 18 and 27 of the text encoder, which therefore keeps 28 layers."""
     path = folder / "black-forest-labs/FLUX.2-klein-4B"
-    save_model(_transformer_klein(), path / "transformer")
-    vae = AutoencoderKLFlux2(
-        block_out_channels=(8, 8, 8, 8), layers_per_block=1, latent_channels=4, norm_num_groups=4, sample_size=64
-    )
-    save_model(fill(vae, "flux2 vae"), path / "vae")
-    qwen = Qwen3Config(
-        vocab_size=QWEN_VOCABULARY, hidden_size=8, intermediate_size=16, num_hidden_layers=28, num_attention_heads=2,
-        num_key_value_heads=1, head_dim=4, max_position_embeddings=1024, tie_word_embeddings=True, bos_token_id=0,
-        eos_token_id=0,
-    )  # fmt: skip
-    save_text_encoder(fill(Qwen3ForCausalLM(qwen), "flux2 text"), path / "text_encoder")
+    save_model(transformer_klein(), path / "transformer")
+    save_model(vae_klein(), path / "vae")
+    save_text_encoder(qwen(), path / "text_encoder")
     qwen_tokenizer(path / "tokenizer")
     moving = {"use_dynamic_shifting": True, "time_shift_type": "exponential"}
     write_json(path / "scheduler" / "scheduler_config.json", {**FLOW, **moving})
@@ -216,8 +191,7 @@ def flux2_klein(folder: Path) -> Path:
 def controlnet(folder: Path, kind: str) -> Path:
     """`kind` is "depth", "canny" or "normal"."""
     path = folder / CONTROLS[kind]
-    net = ControlNetModel.from_unet(_unet15(4), conditioning_embedding_out_channels=(4, 8, 8, 8))
-    save_model(fill(net, f"control {kind}"), path)
+    save_model(control_net(kind), path)
     return path
 
 
@@ -225,11 +199,7 @@ def union(folder: Path) -> Path:
     """Two files, as published: six kinds of control, and eight in `…_promax` with a config of its own."""
     path = folder / "xinsir/controlnet-union-sdxl-1.0"
     for kinds, name in ((8, "_promax"), (6, "")):
-        net = ControlNetUnionModel.from_unet(_unetxl())
-        config = {**dict(net.config), "num_control_type": kinds, "conditioning_embedding_out_channels": (4, 8, 8, 8)}
-        config |= {"num_trans_channel": 8, "num_trans_head": 2, "num_proj_channel": 8}
-        net = fill(ControlNetUnionModel.from_config(config), f"union {kinds}")
-        save_model(net, path, f"diffusion_pytorch_model{name}.safetensors")
+        save_model(union_net(kinds), path, f"diffusion_pytorch_model{name}.safetensors")
         if name:
             (path / "config.json").rename(path / f"config{name}.json")
     return path
@@ -237,27 +207,22 @@ def union(folder: Path) -> Path:
 
 def ic_light(folder: Path) -> Path:
     path = folder / "lllyasviel/ic-light"
-    light_offsets(_unet15(4), path / "iclight_sd15_fc.safetensors", 4)
-    light_offsets(_unet15(4), path / "iclight_sd15_fbc.safetensors", 8)
+    light_offsets(unet15(4), path / "iclight_sd15_fc.safetensors", 4)
+    light_offsets(unet15(4), path / "iclight_sd15_fbc.safetensors", 8)
     return path
 
 
 def ip_adapter(folder: Path) -> Path:
     path = folder / "h94/IP-Adapter"
     image_encoder(path / "models" / "image_encoder", embedding=16)
-    ip_adapter_weights(_unet15(4), path / "models" / "ip-adapter_sd15.safetensors", 16)
-    ip_adapter_weights(_unetxl(), path / "sdxl_models" / "ip-adapter_sdxl_vit-h.safetensors", 16)
+    ip_adapter_weights(unet15(4), path / "models" / "ip-adapter_sd15.safetensors", 16)
+    ip_adapter_weights(unetxl(), path / "sdxl_models" / "ip-adapter_sdxl_vit-h.safetensors", 16)
     return path
 
 
 def taesd(folder: Path) -> Path:
-    for name in ("taesd", "taesdxl"):
-        one, width = (1, 1, 1, 1), (8, 8, 8, 8)
-        net = AutoencoderTiny(
-            encoder_block_out_channels=width, decoder_block_out_channels=width,
-            num_encoder_blocks=one, num_decoder_blocks=one,
-        )  # fmt: skip
-        save_model(fill(net, name), folder / "madebyollin" / name)
+    for name, channels in (("taesd", 4), ("taesdxl", 4), ("taesd3", 16)):
+        save_model(tiny_vae(name, channels), folder / "madebyollin" / name)
     return folder / "madebyollin/taesd"
 
 
@@ -265,10 +230,10 @@ def lora(folder: Path, family: str) -> Path:
     """`practice-lora-<family>.safetensors`; for SD1.5 also `practice-kohya-sd15.safetensors`, other names inside."""
     path = folder / f"practice-lora-{family}.safetensors"
     network, prefix = {
-        "sd15": (lambda: _unet15(4), "unet"),
-        "sdxl": (_unetxl, "unet"),
-        "sd3": (_transformer3, "transformer"),
-        "flux2": (_transformer_klein, "transformer"),
+        "sd15": (lambda: unet15(4), "unet"),
+        "sdxl": (unetxl, "unet"),
+        "sd3": (transformer3, "transformer"),
+        "flux2": (transformer_klein, "transformer"),
     }[family]
     lora_weights(network(), path, prefix)
     if family == "sd15":
@@ -286,63 +251,3 @@ def single_file(folder: Path) -> Path:
 def _index(path: Path, pipeline: str, parts: dict[str, Any]) -> Path:
     write_json(path / "model_index.json", {"_class_name": pipeline, "_diffusers_version": "0.36.0", **parts})
     return path
-
-
-def _unet15(channels: int) -> UNet2DConditionModel:
-    net = UNet2DConditionModel(
-        sample_size=16, in_channels=channels, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=16, attention_head_dim=2,
-    )  # fmt: skip
-    return _filled(net, f"unet {channels}")
-
-
-def _unetxl() -> UNet2DConditionModel:
-    net = UNet2DConditionModel(
-        sample_size=16, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        cross_attention_dim=32, attention_head_dim=(1, 2), transformer_layers_per_block=(1, 2),
-        use_linear_projection=True, addition_embed_type="text_time", addition_time_embed_dim=4,
-        projection_class_embeddings_input_dim=40,
-    )  # fmt: skip
-    return _filled(net, "unet xl")
-
-
-def _filled(net: UNet2DConditionModel, seed: str) -> UNet2DConditionModel:
-    fill(net, seed)
-    return net
-
-
-def _transformer3() -> torch.nn.Module:
-    net = SD3Transformer2DModel(
-        sample_size=16, num_layers=2, attention_head_dim=8, num_attention_heads=2, joint_attention_dim=32,
-        caption_projection_dim=16, pooled_projection_dim=32, pos_embed_max_size=24, dual_attention_layers=(0,),
-        qk_norm="rms_norm",
-    )  # fmt: skip
-    return fill(net, "transformer 3")
-
-
-def _transformer_klein() -> torch.nn.Module:
-    net = Flux2Transformer2DModel(
-        in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=8, num_attention_heads=2,
-        joint_attention_dim=24, timestep_guidance_channels=8, axes_dims_rope=(2, 2, 2, 2), guidance_embeds=False,
-    )  # fmt: skip
-    return fill(net, "transformer klein")
-
-
-def _vae(seed: str, scaling: float, **settings: Any) -> torch.nn.Module:
-    """Four blocks, so that the factor is 8."""
-    net = AutoencoderKL(
-        block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=4, sample_size=64, scaling_factor=scaling,
-        down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-        **settings,
-    )  # fmt: skip
-    return fill(net, f"vae {seed}")
-
-
-def _clip(seed: str, activation: str, *, projected: bool) -> torch.nn.Module:
-    config = CLIPTextConfig(
-        vocab_size=CLIP_VOCABULARY, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
-        projection_dim=16, hidden_act=activation, bos_token_id=0, eos_token_id=2, pad_token_id=1,
-    )  # fmt: skip
-    return fill((CLIPTextModelWithProjection if projected else CLIPTextModel)(config), f"clip {seed}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -10,7 +11,7 @@ from practice_weights import fill, random_like, save_text_encoder
 from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-__all__ = ["image_encoder", "ip_adapter_weights", "light_offsets", "lora_weights", "ldm_weights"]
+__all__ = ["image_encoder", "ip_adapter_weights", "ldm_weights", "light_offsets", "lora_weights"]
 
 RANK = 2
 
@@ -27,7 +28,11 @@ def lora_weights(network: torch.nn.Module, path: Path, prefix: str, *, kohya: bo
             shapes[f"{stem}.{up}.weight"] = torch.empty(module.out_features, RANK)
     weights = random_like(shapes, f"{path.name} lora", 0.4)
     if kohya:
-        weights |= {name.replace("lora_down.weight", "alpha"): torch.tensor(float(RANK)) for name in shapes if "down" in name}
+        weights |= {
+            name.replace("lora_down.weight", "alpha"): torch.tensor(float(RANK))
+            for name in shapes
+            if "lora_down" in name
+        }
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(weights, path, metadata={"format": "pt"})
 
@@ -41,7 +46,7 @@ def light_offsets(base: UNet2DConditionModel, path: Path, channels: int) -> None
     save_file(random_like(weights, path.name, 0.05), path, metadata={"format": "pt"})
 
 
-def ip_adapter_weights(network: UNet2DConditionModel, path: Path, embedding: int) -> None:
+def ip_adapter_weights(network: Any, path: Path, embedding: int) -> None:
     """IP-Adapter: four more tokens, made of a picture's embedding, and keys and values for them (odd numbers)."""
     width = int(network.config["cross_attention_dim"])
     shapes = {
@@ -52,7 +57,7 @@ def ip_adapter_weights(network: UNet2DConditionModel, path: Path, embedding: int
     }
     crossing = [name for name in network.attn_processors if name.endswith("attn2.processor")]
     for number, name in enumerate(crossing):
-        hidden = network.get_submodule(name.removesuffix(".processor")).to_q.out_features  # type: ignore[union-attr]
+        hidden = network.get_submodule(name.removesuffix(".processor") + ".to_q").out_features
         shapes[f"ip_adapter.{2 * number + 1}.to_k_ip.weight"] = torch.empty(hidden, width)
         shapes[f"ip_adapter.{2 * number + 1}.to_v_ip.weight"] = torch.empty(hidden, width)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from practice_weights import write_json
-from transformers import Qwen2TokenizerFast, T5TokenizerFast
+from transformers.models.qwen2.tokenization_qwen2 import Qwen2Tokenizer
+from transformers.models.t5.tokenization_t5 import T5Tokenizer
 
 __all__ = ["CLIP_VOCABULARY", "QWEN_VOCABULARY", "T5_VOCABULARY", "clip_tokenizer", "qwen_tokenizer", "t5_tokenizer"]
 
-WORDS = "a of the view front back side top left right photo wood stone gold moss bunny brick red blue make it".split()
+TEXT = "a of the view front back side top left right photo wood stone gold moss bunny brick red blue make it"
+WORDS = TEXT.split()
 CLIP_VOCABULARY = QWEN_VOCABULARY = 768  # the sizes of the embeddings; the vocabularies are a little smaller
 T5_VOCABULARY = 384
 
@@ -36,7 +39,7 @@ def t5_tokenizer(folder: Path) -> None:
     pieces += [(f"▁{word}", -1.0) for word in WORDS if len(word) > 1]
     pieces += [(chr(code), -4.0) for code in range(33, 127)]
     pieces += [(f"<extra_id_{number}>", 0.0) for number in range(99, -1, -1)]
-    T5TokenizerFast(vocab=pieces, model_max_length=512).save_pretrained(folder)
+    T5Tokenizer(vocab=pieces, model_max_length=512).save_pretrained(folder)
 
 
 CHAT = (
@@ -49,9 +52,10 @@ CHAT = (
 def qwen_tokenizer(folder: Path) -> None:
     """Bytes and words, with marks for the turns of a talk and a template that uses them."""
     merges, words = _merges("")
+    joined: Any = merges  # pairs, though the signature says texts
     tokens = [*_letters(), *words]
-    tokenizer = Qwen2TokenizerFast(
-        vocab={token: index for index, token in enumerate(tokens)}, merges=merges, model_max_length=512
+    tokenizer = Qwen2Tokenizer(
+        vocab={token: index for index, token in enumerate(tokens)}, merges=joined, model_max_length=512
     )
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>", "<think>", "</think>"]})
     tokenizer.chat_template = CHAT

@@ -32,8 +32,9 @@ def _drawn(name: str, shape: tuple[int, ...], generator: torch.Generator) -> tor
     noise = torch.randn(shape, generator=generator)
     if len(shape) < 2:
         return 0.1 * noise if name.endswith("bias") else 1 + 0.1 * noise
-    inputs = noise[0].numel()  # keeps the variance from layer to layer
-    return noise * inputs**-0.5
+    inputs = noise[0].numel()  # keeps the variance from layer to layer …
+    gain = 1.8 if "cond_embedding" in name else 1.0  # … and where nothing normalises, so that the picture counts
+    return gain * noise * inputs**-0.5
 
 
 def random_like(weights: Mapping[str, torch.Tensor], seed: str, scale: float) -> dict[str, torch.Tensor]:
