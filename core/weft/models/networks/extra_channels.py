@@ -1,0 +1,90 @@
+"""What some U-Nets read beside the noisy latents, as a table over the width of their first convolution.
+
+| beside 4 | model                         | channels                                                        |
+|---|---|---|
+| 0        | text to image                 |                                                                 |
+| 4        | InstructPix2Pix               | the image's mode, unscaled                                      |
+| 5        | inpainting                    | mask, the image without what is repainted                       |
+| 4, light | IC-Light fc                   | the object on grey                                              |
+| 8, light | IC-Light fbc                  | the object on grey, the background                              |
+
+IC-Light is told from InstructPix2Pix by its card, which has offsets for the weights of a base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from weft.errors import ModelMismatch
+from weft.models.networks.codec import LatentCodec
+from weft.models.networks.guidance import Row, image_and_text, text
+from weft.models.networks.image_model import Conditioning
+
+__all__ = ["Extra", "extra_of"]
+
+
+@dataclass(frozen=True)
+class Extra:
+    """One line of the table."""
+
+    needs: frozenset[str]  # fields of a Conditioning
+    channels: Callable[[LatentCodec, Conditioning], Tensor] | None  # [N, extra, h, w]
+    rows: Callable[[Conditioning], tuple[Row, ...]]  # of guidance
+
+
+def extra_of(width: int, codec: LatentCodec, *, light: bool) -> Extra:
+    """The line for a network whose first convolution reads `width` channels. Raises ModelMismatch."""
+    found = _EXTRAS.get((width - codec.channels, light))
+    if found is None:
+        raise ModelMismatch(
+            f"a U-Net that reads {width} channels beside a VAE of {codec.channels} is of no kind known here",
+            "text to image reads 4, editing and relighting 8 (or 12), inpainting 9",
+        )
+    return found
+
+
+def _text_rows(wanted: Conditioning) -> tuple[Row, ...]:
+    return text(wanted.guidance)
+
+
+def _edit_rows(wanted: Conditioning) -> tuple[Row, ...]:
+    return image_and_text(wanted.guidance, wanted.image_guidance)
+
+
+def _image_modes(codec: LatentCodec, wanted: Conditioning) -> Tensor:
+    return codec.modes(_given(wanted.image))
+
+
+def _masked(codec: LatentCodec, wanted: Conditioning) -> Tensor:
+    """Mask 1 where is repainted, looked up at the latents' size, and the image with grey there."""
+    repainted = (_given(wanted.mask) >= 0.5).float()
+    latents = codec.encode(_given(wanted.image) * (1 - repainted))
+    return torch.cat([functional.interpolate(repainted, size=latents.shape[-2:]).to(latents.device), latents], dim=1)
+
+
+def _object(codec: LatentCodec, wanted: Conditioning) -> Tensor:
+    """Mask 1 where the object is; grey 127 of 255 is 0 here."""
+    return codec.encode(_given(wanted.image) * _given(wanted.mask))
+
+
+def _object_and_background(codec: LatentCodec, wanted: Conditioning) -> Tensor:
+    return torch.cat([_object(codec, wanted), codec.encode(_given(wanted.background))], dim=1)
+
+
+def _given(picture: Tensor | None) -> Tensor:
+    assert picture is not None, "checked by check_conditioning"
+    return picture
+
+
+_EXTRAS = {
+    (0, False): Extra(frozenset(), None, _text_rows),
+    (4, False): Extra(frozenset({"image"}), _image_modes, _edit_rows),
+    (5, False): Extra(frozenset({"image", "mask"}), _masked, _text_rows),
+    (4, True): Extra(frozenset({"image", "mask"}), _object, _text_rows),
+    (8, True): Extra(frozenset({"image", "mask", "background"}), _object_and_background, _text_rows),
+}
