@@ -46,7 +46,7 @@ class Card:
     resolution: int  # px, of the images it was trained on
     view_size: int  # px, of the views that a job uses unless it says otherwise
     guidance: float  # of text, unless a job says otherwise
-    needs: frozenset[str] = frozenset()  # inputs it cannot do without: "image" (something to edit)
+    needs: frozenset[str] = frozenset()  # inputs it cannot do without: "image" (something to edit), "mask" (where)
     memory: int = 0  # bytes of the device that one view needs in 16 bits, weights included, about
     image_guidance: float = 1.5  # of the image, where it is edited by instruction
 
@@ -154,7 +154,7 @@ _ALL = (
             Part("base", "stable-diffusion-v1-5/stable-diffusion-inpainting", OPENRAIL, size=4_265_000_000),
             *_SD15_CONTROLS, *_SD15_STYLE, _SD15_PREVIEW,
         ),
-        resolution=512, view_size=512, guidance=7.5, needs=_IMAGE, memory=5 * _GB,
+        resolution=512, view_size=512, guidance=7.5, needs=_IMAGE | {"mask"}, memory=5 * _GB,
     ),
     _relighting("ic-light", "relights an object by words", "iclight_sd15_fc.safetensors", 2.0),
     _relighting("ic-light-background", "relights an object by its background", "iclight_sd15_fbc.safetensors", 7.0),

@@ -1,0 +1,43 @@
+"""The commands that bring missing parts to this machine. Weft shows them; it downloads nothing itself."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from weft.errors import BadCheckpoint, ModelMissing
+from weft.models.cards import Part
+
+__all__ = ["fetch_command", "with_remedy"]
+
+# Of a whole pipeline: no other formats, no halves beside wholes, no single files beside folders.
+WHOLE = ("*.json", "*.txt", "*.model", "*.jinja", "*/*.safetensors")
+NOT = ("*.fp16*", "*non_ema*", "safety_checker/*")
+AGAIN = "fetch it again"
+
+
+def fetch_command(part: Part) -> str:
+    """What to type: exactly the files of this part, into the hub's cache."""
+    if part.files:
+        return shlex.join(["hf", "download", part.source, *part.files])
+    return whole_command(part.source)
+
+
+def whole_command(source: str) -> str:
+    """The same for a pipeline in diffusers' layout, or for any other repository."""
+    patterns = [word for pattern in WHOLE for word in ("--include", pattern)]
+    patterns += [word for pattern in NOT for word in ("--exclude", pattern)]
+    return shlex.join(["hf", "download", source, *patterns])
+
+
+@contextmanager
+def with_remedy(command: str) -> Iterator[None]:
+    """Inside, errors that ask for a download tell how."""
+    try:
+        yield
+    except ModelMissing as error:
+        raise ModelMissing(error.message, error.hint or f"fetch it: {command}") from None
+    except BadCheckpoint as error:
+        hint = f"{error.hint}: {command}" if error.hint.endswith(AGAIN) and command else error.hint
+        raise BadCheckpoint(error.message, hint) from None
