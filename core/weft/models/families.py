@@ -15,7 +15,7 @@ from weft.errors import BadCheckpoint, ModelMismatch, ModelMissing
 from weft.models.cards import CARDS, Card
 from weft.models.checkpoint_files import Weights, read_json, read_weights, weights_in
 
-__all__ = ["Base", "check_class", "examine_base", "reads_text"]
+__all__ = ["Base", "check_class", "check_configs", "examine_base", "reads_text"]
 
 NAMES = {"sd15": "Stable Diffusion 1 or 2", "sdxl": "SDXL", "sd3": "Stable Diffusion 3", "flux2": "FLUX.2"}
 PIPELINES = {  # the first pattern that a pipeline's name begins with
@@ -112,11 +112,21 @@ def _component(folder: Path, wanted: str) -> tuple[dict[str, Any], Weights]:
     """The config and the weights of one folder; of a scheduler or a tokenizer only that it is there."""
     if not folder.is_dir():
         raise ModelMissing(f"there is no folder {folder.name} in {folder.parent}")
-    config = read_json(folder / CONFIGS.get(folder.name.rstrip("_23"), "config.json"))
+    config = read_json(folder / _config_name(folder.name))
     if not wanted:
         return config, Weights({}, 0)
     check_class(config, wanted, folder)
     return config, weights_in(folder)
+
+
+def check_configs(path: Path, family: str) -> None:
+    """Raise ModelMissing unless all configs and tokenizers of a base are there, which single files come without."""
+    for folder in COMPONENTS[family]:
+        read_json(path / folder / _config_name(folder))
+
+
+def _config_name(folder: str) -> str:
+    return CONFIGS.get(folder.rstrip("_23"), "config.json")
 
 
 def check_class(config: Mapping[str, Any], wanted: str, folder: Path) -> None:
@@ -124,7 +134,7 @@ def check_class(config: Mapping[str, Any], wanted: str, folder: Path) -> None:
     named, listed = config.get("_class_name"), config.get("architectures")
     if named == wanted or (isinstance(listed, list) and any(str(name).startswith(wanted) for name in listed)):
         return
-    told = f"is for the class {named or ', '.join(map(str, listed))}" if named or listed else "names no class"
+    told = f"is for the class {named or listed}" if named or listed else "names no class"
     raise BadCheckpoint(f"config.json of {folder} {told}, not {wanted}", "fetch the model that the card names")
 
 

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from weft.errors import BadCheckpoint, ModelMissing
 from weft.models.cards import Part
 
-__all__ = ["fetch_command", "with_remedy"]
+__all__ = ["configs_command", "fetch_command", "whole_command", "with_remedy"]
 
+CONFIGS = ("*.json", "*.txt", "*.model", "*.jinja")
 # Of a whole pipeline: no other formats, no halves beside wholes, no single files beside folders.
-WHOLE = ("*.json", "*.txt", "*.model", "*.jinja", "*/*.safetensors")
+WHOLE = (*CONFIGS, "*/*.safetensors")
 NOT = ("*.fp16*", "*non_ema*", "safety_checker/*")
 AGAIN = "fetch it again"
 
@@ -29,6 +30,11 @@ def whole_command(source: str) -> str:
     patterns = [word for pattern in WHOLE for word in ("--include", pattern)]
     patterns += [word for pattern in NOT for word in ("--exclude", pattern)]
     return shlex.join(["hf", "download", source, *patterns])
+
+
+def configs_command(source: str) -> str:
+    """Everything of a pipeline but its weights: what a single file of weights lacks."""
+    return shlex.join(["hf", "download", source, *(w for p in CONFIGS for w in ("--include", p))])
 
 
 @contextmanager

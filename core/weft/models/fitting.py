@@ -12,7 +12,7 @@ from weft.models.families import Base, check_class, reads_text
 
 __all__ = ["fit_control", "fit_encoder", "fit_lora", "fit_offset", "fit_preview", "fit_style"]
 
-CONTROLNETS = ("ControlNetModel", "ControlNetUnionModel")
+CONTROLNETS = ("ControlNetModel", "ControlNetUnionModel", "ControlNetModel_Union")  # the last as xinsir published it
 INWARD = ("lora_A", "lora_down", "lora.down")  # first halves of pairs, as diffusers, peft and kohya name them
 _PAIR = re.compile(r"\.(?P<half>lora_A|lora_B|lora[_.]down|lora[_.]up)(?:\.[\w-]+)?\.weight$")
 _PREFIX = re.compile(r"^(?:base_model\.model\.)?(?:(?:unet|transformer|diffusion_model)\.|lora_(?:unet|transformer)_)")

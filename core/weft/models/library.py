@@ -14,8 +14,8 @@ from pathlib import Path
 from weft.errors import BadCheckpoint, ModelMissing, UnknownName
 from weft.models.cards import CONTROL, Card, ModelRequest, Part, card_named
 from weft.models.checkpoint_files import PICKLES, SUFFIX, Weights, pickle_refusal
-from weft.models.families import Base, examine_base
-from weft.models.fetching import fetch_command, whole_command, with_remedy
+from weft.models.families import Base, check_configs, examine_base
+from weft.models.fetching import configs_command, fetch_command, whole_command, with_remedy
 from weft.models.fitting import fit_control, fit_encoder, fit_lora, fit_offset, fit_preview, fit_style
 from weft.models.folders import candidates, check_within, hub_cache, is_within, listed
 
@@ -28,8 +28,9 @@ OFFSET_CHANNELS = {"ic-light": 8, "ic-light-background": 12}  # of latents with 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A request as files. Roles of `paths`: those of the card's parts that are used, and "lora:0", "lora:1", … A part
-    of one file is that file, others are folders."""
+    """A request as files. Roles of `paths`: those of the card's parts that are used, "lora:0", "lora:1", …, and
+    "config" beside a base that is a single file: a folder with its family's configs and tokenizers. A part of one file
+    is that file, others are folders."""
 
     card: Card
     paths: dict[str, Path]
@@ -178,7 +179,20 @@ class _Search:
         with with_remedy(command):
             base = examine_base(path, self._card, checkpoint or part.source)
         self.paths["base"], self.weights[path] = path, base.weights
+        if path.is_file():
+            self.paths["config"] = self._configs(part)
         return base
+
+    def _configs(self, part: Part) -> Path:
+        """What a single file lacks lies where the card's base would."""
+        command = configs_command(part.source)
+        folder = self._library.find_part(part)
+        if folder is None:
+            message = f"a single file needs the configs and tokenizers of {part.source}, which are not on this machine"
+            raise ModelMissing(message, f"fetch them: {command}")
+        with with_remedy(command):
+            check_configs(folder, self._card.family)
+        return folder
 
     def add(self, role: str, check: Callable[[Path], Weights]) -> Weights:
         """Find and check one part of the card."""
