@@ -2,8 +2,8 @@
 
 Gaussian (the binomial 1 4 6 4 1, σ = 1), Sobel, non-maximum suppression along the gradient's nearest of four
 directions, hysteresis over eight neighbours. Thresholds are contrasts: a step between two flat areas, along rows or
-columns, is an edge exactly where its height exceeds them. The border repeats, so a frame is no edge. The bytes do not depend on the
-number of threads.
+columns, is an edge exactly where its height exceeds them. The border repeats, so a frame is no edge. The bytes do not
+depend on the number of threads.
 """
 
 from __future__ import annotations

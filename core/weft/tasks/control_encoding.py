@@ -28,11 +28,10 @@ from weft.geometry.canny import canny
 
 __all__ = ["FARTHEST", "KINDS", "Shown", "check_kinds", "control_pictures", "nearness"]
 
-KINDS = ("depth", "normal", "canny")
 FARTHEST = 0.2  # value of an object's farthest pixel, 51 of 255: estimated backgrounds are darker
 _LEAST_RELIEF = 0.02  # of the frame's width: a view with less of it is not stretched to the full range
 _LAMP = np.array([-0.5, 0.6, 0.75]) / np.linalg.norm([-0.5, 0.6, 0.75])  # right, up, towards the viewer
-_AMBIENT = 0.5  # of the light
+_AMBIENT = 0.5  # of the shaded picture's light comes from everywhere
 _FOG = 0.35  # of the brightness is lost between a view's nearest and farthest pixels
 _WEAK, _STRONG = 0.04, 0.1  # contrasts of edges in the shaded picture
 
@@ -44,7 +43,7 @@ class Shown:
     mask: np.ndarray  # bool [N, H, W], pixels that show something
     near: np.ndarray  # f4 [N, H, W], see `nearness`
     find_normals: Callable[[], np.ndarray]  # f4 [N, 3, H, W], unit: right, up, towards the viewer; 0 off the mask
-    light: np.ndarray | None = None  # f4 [N, H, W] in [0, 1]; None: a lamp's at the viewer's upper left
+    light: np.ndarray | None = None  # f4 [N, H, W] in [0, 1]; None: that of a lamp at the viewer's upper left
 
     @cached_property
     def normals(self) -> np.ndarray:
@@ -55,7 +54,8 @@ class Shown:
         """f4 [N, H, W] in [0, 1]: a white thing in the light, darker with the distance, before black. Outlines show as
         steps, and so do parts that stand before others."""
         light = _lamplight(self.normals) if self.light is None else self.light
-        return np.where(self.mask, light * (1 - _FOG * (1 - self.near)), 0).astype(np.float32)
+        bright = (_AMBIENT + (1 - _AMBIENT) * light) * (1 - _FOG * (1 - self.near))
+        return np.where(self.mask, bright, 0).astype(np.float32)
 
 
 def check_kinds(kinds: Sequence[str]) -> None:
@@ -92,10 +92,9 @@ def nearness(depth: np.ndarray, mask: np.ndarray, cameras: Sequence[Camera], cli
 
 
 def _lamplight(normals: np.ndarray) -> np.ndarray:
-    """f4 [N, H, W] in [0, 1]: brightness of a white thing with `normals` f4 [N, 3, H, W]."""
+    """f4 [N, H, W] in [0, 1]: how much of the lamp's light falls on `normals` f4 [N, 3, H, W]."""
     x, y, z = (np.float32(part) for part in _LAMP)
-    cosine = normals[:, 0] * x + normals[:, 1] * y + normals[:, 2] * z
-    return np.float32(_AMBIENT) + np.float32(1 - _AMBIENT) * cosine.clip(0, 1)
+    return (normals[:, 0] * x + normals[:, 1] * y + normals[:, 2] * z).clip(0, 1)
 
 
 def _depth(shown: Shown) -> Tensor:
@@ -116,4 +115,5 @@ def _three(planes: Tensor) -> Tensor:
     return planes[:, None].repeat(1, 3, 1, 1)
 
 
-_PICTURES = dict(zip(KINDS, (_depth, _normal, _canny), strict=True))
+_PICTURES: dict[str, Callable[[Shown], Tensor]] = {"depth": _depth, "normal": _normal, "canny": _canny}
+KINDS = tuple(_PICTURES)

@@ -18,7 +18,7 @@ from weft.geometry.mesh import Mesh, concatenate
 from weft.geometry.rasterize import rasterize_many
 from weft.spaces.panorama import cell_directions, look_along, pixel_directions, place
 
-__all__ = ["SUN", "Scene", "blurred", "light_scene", "scene_distances"]
+__all__ = ["SUN", "Scene", "blurred", "light_scene", "scene_distances", "scene_normals"]
 
 SUN = np.array([-0.55, 0.45, 0.70]) / np.linalg.norm([-0.55, 0.45, 0.70])  # towards it
 _FACES = [(0.0, 0.0), (90.0, 0.0), (180.0, 0.0), (270.0, 0.0), (0.0, 90.0), (0.0, -90.0)]
@@ -92,7 +92,7 @@ def light_scene(distance: np.ndarray, directions: np.ndarray, *, sphere: bool, w
     sky = ~np.isfinite(distance)
     solid = np.where(sky, distance[~sky].max(), distance).astype(np.float32)
     position = solid[..., None] * directions
-    normal = _normals(position, directions, wrap)
+    normal = scene_normals(position, directions, wrap)
     sun = (normal @ SUN).clip(0)
     if sphere:
         sun = sun * _sunlit(distance, position, normal)
@@ -112,7 +112,7 @@ def blurred(image: np.ndarray, sigma: float, wrap: bool) -> np.ndarray:
     return ndimage.gaussian_filter1d(down, sigma, 1, mode="wrap" if wrap else "nearest")
 
 
-def _normals(position: np.ndarray, directions: np.ndarray, wrap: bool) -> np.ndarray:
+def scene_normals(position: np.ndarray, directions: np.ndarray, wrap: bool) -> np.ndarray:
     """f8 [H, W, 3], unit and towards the viewer, from the nearer of both neighbours along each axis."""
     normal = np.cross(_steps(position, 0, False), _steps(position, 1, wrap))
     normal *= -np.sign((normal * directions).sum(-1, keepdims=True))

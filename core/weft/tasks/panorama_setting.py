@@ -57,6 +57,17 @@ class Setting:
         return self.height * finer, self.width * finer
 
     @property
+    def directions(self) -> np.ndarray:
+        """f4 [rows, columns, 3]: where each cell looks. Times the scene's distance it is the place that the cell sees.
+        Its length is 1, or, where a depth map is that of one perspective view, 1 along that view's axis."""
+        rows, columns = self.grid
+        if self.shape == "wide" and not self.wrap:
+            return _pinhole(rows, columns)
+        sphere = cell_directions(columns // 2)
+        first = (len(sphere) - rows) // 2
+        return sphere[first : first + rows]
+
+    @property
     def cell_scene(self) -> Scene | None:
         """The scene, one value a cell."""
         step = 1 if self.shape == "sphere" else self.fine
