@@ -36,7 +36,7 @@ class LatentCodec:
         self._vae: Any = vae
         self._tiny: Any = tiny
         self._batches = batches or Batches()
-        self._scaling = float(config.scaling_factor)
+        self._scaling = float(getattr(config, "scaling_factor", 1.0))
         self._shift = float(getattr(config, "shift_factor", None) or 0.0)
         self.channels = int(config.latent_channels)
         self.factor = 2 ** (len(config.block_out_channels) - 1)
@@ -51,6 +51,10 @@ class LatentCodec:
         """Modes as the network takes them."""
         return (modes - self._shift) * self._scaling
 
+    def unscaled(self, latents: Tensor) -> Tensor:
+        """The modes again."""
+        return latents / self._scaling + self._shift
+
     @torch.no_grad()
     def modes(self, images: Tensor) -> Tensor:
         """`encode` without scaling and shift: what some networks take beside their noisy latents."""
@@ -64,7 +68,7 @@ class LatentCodec:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """[N, C, h, w] to float32 [N, 3, h·f, w·f]."""
-        modes = (latents.float() / self._scaling + self._shift).to(self._vae.device, self._vae.dtype)
+        modes = self.unscaled(latents.float()).to(self._vae.device, self._vae.dtype)
 
         def decoded(part: slice) -> Tensor:
             return self._vae.decode(modes[part]).sample.float()
@@ -119,7 +123,7 @@ class LatentCodec:
 def fitted_colors(latents: Tensor, pictures: Tensor) -> Tensor:
     """The affine map from latents [N, C, h, w] to the mean colours of their pixels, pictures [N, 3, h·f, w·f]: least
     squares, [C + 1, 3] with the offset last. An autoencoder that averages and mixes channels is inverted exactly."""
-    cells = functional.adaptive_avg_pool2d(pictures.double(), latents.shape[-2:])
+    cells = functional.adaptive_avg_pool2d(pictures.double(), (latents.shape[2], latents.shape[3]))
     targets = cells.permute(0, 2, 3, 1).reshape(-1, 3)
     rows = latents.double().permute(0, 2, 3, 1).reshape(len(targets), -1)
     middle, mean = rows.mean(0), targets.mean(0)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from weft.errors import InvalidInput
-from weft.models.networks.image_model import Conditioning, Control, ViewNeighbours
+from weft.models.networks.image_model import Codec, Conditioning, Control, ViewNeighbours
 
-__all__ = ["check_conditioning"]
+__all__ = ["check_conditioning", "check_latents"]
 
 
 def check_conditioning(
@@ -40,6 +40,32 @@ def check_conditioning(
     _check_sizes(wanted, views, unit)
     if wanted.neighbours is not None:
         _check_neighbours(wanted.neighbours, views)
+
+
+def check_latents(
+    x: Tensor,
+    views: int,
+    codec: Codec,
+    *,
+    unit: int,  # px
+    pixels: tuple[int, int] | None,  # height, width of the pictures of the views, where there are any
+) -> None:
+    """Raises InvalidInput for latents that are not one for each view, or not of their size."""
+    if x.ndim != 4 or len(x) != views or x.shape[1] != codec.channels:
+        raise InvalidInput(
+            f"latents of shape {list(x.shape)}, expected [{views}, {codec.channels}, h, w]",
+            "pass one latent for each prompt",
+        )
+    height, width = (side * codec.factor for side in x.shape[-2:])
+    if pixels is not None and (height, width) != pixels:
+        raise InvalidInput(
+            f"latents of {width} x {height} px with pictures of {pixels[1]} x {pixels[0]} px",
+            "render the pictures at the size of the views",
+        )
+    if height % unit or width % unit:
+        raise InvalidInput(
+            f"views of {width} x {height} px, not multiples of {unit}", f"choose view sizes in steps of {unit}"
+        )
 
 
 def _check_control(control: Control, kinds: list[str], known: frozenset[str], name: str) -> None:

@@ -8,9 +8,9 @@ Two things about the last level. Where `set_alpha_to_one` is false, as for Stabl
 not at the clean level: the sample is then the last step's `x0`, and diffusers' own (`Step.x`) still holds the network's
 noise at σ ≈ 0.03. And where that last step would not move at all (a walk that visits timestep 0), it ends clean here.
 
-DDIM in diffusers steps from t to t - T // steps whatever it visits next; for "leading" spacing, and for "trailing" where
-`steps` divides T, this is the next visited timestep. Elsewhere (all of "linspace") it is not, by up to T / steps; a walk
-here always steps to the level where it continues. Latents are never clipped (`clip_sample` is for pixels).
+DDIM in diffusers steps from t to t - T // steps whatever it visits next; for "leading" spacing, and for "trailing"
+where `steps` divides T, this is the next visited timestep. Elsewhere (all of "linspace") it is not, by up to T / steps;
+a walk here always steps to the level where it continues. Latents are never clipped (`clip_sample` is for pixels).
 """
 
 from __future__ import annotations

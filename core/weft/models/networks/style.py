@@ -1,4 +1,4 @@
-"""A picture in the place of words: image embeddings through an IP-Adapter that is loaded into the U-Net (Ye et al. 2023)."""
+"""A picture in the place of words: image embeddings through an IP-Adapter in the U-Net (Ye et al. 2023)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from diffusers.models.embeddings import ImageProjection, MultiIPAdapterImageProjection
 from torch import Tensor
 from torch.nn import functional
-from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 __all__ = ["Style"]
 

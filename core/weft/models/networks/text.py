@@ -16,9 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["Text", "Words"]
-
-_KEPT = 64  # prompts whose embeddings are kept: some 20 MB
+__all__ = ["Text", "Words", "beyond"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,8 @@ class Words:
 
 class Text:
     """Encodes prompts, each once."""
+
+    kept = 64  # prompts whose embeddings are kept: some 20 MB
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Text:
         if prompt not in self._encoded:
             self._encoded[prompt] = self._encode(prompt)
         self._encoded.move_to_end(prompt)
-        if len(self._encoded) > _KEPT:
+        if len(self._encoded) > self.kept:
             self._encoded.popitem(last=False)
         return self._encoded[prompt]
 
@@ -64,7 +64,7 @@ class Text:
 
     def cut(self, prompt: str) -> str:
         """The end of the prompt that no encoder, or not every one, reads; "" where all of it is read."""
-        return max((_beyond(tokenizer, prompt) for tokenizer, _ in self._pairs), key=len, default="")
+        return max((beyond(tokenizer, prompt) for tokenizer, _ in self._pairs), key=len, default="")
 
     @torch.no_grad()
     def _encode(self, prompt: str) -> Words:
@@ -87,9 +87,11 @@ class Text:
         return Words(torch.cat(hidden, dim=-1)[0].to(self._dtype), pooled)
 
 
-def _beyond(tokenizer: Any, prompt: str) -> str:
-    """What of the prompt one tokenizer cuts: from the first word that does not fit as a whole."""
-    room = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add()
+def beyond(tokenizer: Any, prompt: str, room: int | None = None) -> str:
+    """What of the prompt one tokenizer cuts: from the first word that does not fit as a whole. `room`: tokens that are
+    read; all that the tokenizer's own marks leave by default."""
+    if room is None:
+        room = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add()
     # Without truncation on purpose; `verbose` would log that the sequence is too long for the encoder.
     tokens = tokenizer(prompt, add_special_tokens=False, verbose=False, return_offsets_mapping=tokenizer.is_fast)
     if len(tokens["input_ids"]) <= room:

@@ -1,4 +1,4 @@
-"""Diffusion U-Nets as denoisers: Stable Diffusion 1.5 and XL, and what is made of them (editing, relighting, inpainting).
+"""Diffusion U-Nets as denoisers: Stable Diffusion 1.5 and XL, and what is made of them (editing, relighting, …).
 
     E[x0|x] = levels.x0(x, Σ_r weight_r · U-Net(x, extra_r, words_r, Σ controls), level)
 
