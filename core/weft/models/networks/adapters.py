@@ -45,20 +45,20 @@ def add_offset(unet: UNet2DConditionModel, file: Path) -> None:
 
 
 def _widen(unet: UNet2DConditionModel, channels: int, name: str) -> None:
-    first = unet.conv_in
+    first: Any = unet.conv_in
     if first.in_channels != 4 or channels <= 4:
         raise ModelMismatch(
             f"{name} adds to a first layer of 4 channels and makes it {channels}; this base has {first.in_channels}",
             "give a base that paints from words, not one for inpainting or instructions",
         )
-    wide = nn.Conv2d(
+    wide: Any = nn.Conv2d(
         channels, first.out_channels, first.kernel_size, first.stride, first.padding,
         device=first.weight.device, dtype=first.weight.dtype,
     )  # fmt: skip
     with torch.no_grad():
         wide.weight.zero_()
         wide.weight[:, :4] = first.weight
-        wide.bias.copy_(first.bias)  # type: ignore[union-attr]
+        wide.bias.copy_(first.bias)
     unet.conv_in = wide.requires_grad_(False)
     unet.register_to_config(in_channels=channels)
 
@@ -101,7 +101,7 @@ def fuse_lora(file: Path, scale: float, network: nn.Module, encoders: Sequence[n
     """
     read_tensors(file)  # whether it is whole is another question than whether it fits
     remedy = "give a LoRA that was trained on this base's family"
-    with translated(f"the LoRA {file.name} into this base", remedy, ModelMismatch):
+    with translated(f"{file.name} as a LoRA of this base", remedy, ModelMismatch):
         tensors, alphas, metadata = _convert(file, network, layout)
         folders = [layout.network.folder, *(slot.folder for slot in layout.text_encoders[: layout.lora_encoders])]
         named = dict(zip(folders, (network, *encoders), strict=False))  # later encoders are not theirs to change
@@ -134,7 +134,7 @@ def _inject(layout: Layout, prefix: str, module: Any, tensors: Any, alphas: Any,
 
 def _fuse(module: Any, scale: float) -> int:
     """Adds the LoRA to the weights, takes peft's layers off again; how many of its tensors were loaded."""
-    layers = [layer for layer in module.modules() if isinstance(layer, BaseTunerLayer)]
+    layers: list[Any] = [layer for layer in module.modules() if isinstance(layer, BaseTunerLayer)]
     loaded = sum(f".{ADAPTER}." in f".{name}." for layer in layers for name, _ in layer.named_parameters())
     if scale != 0:
         for layer in layers:

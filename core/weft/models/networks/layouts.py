@@ -5,9 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import diffusers
-import transformers
-from diffusers import loaders
+from diffusers.loaders.lora_pipeline import (
+    Flux2LoraLoaderMixin,
+    SD3LoraLoaderMixin,
+    StableDiffusionLoraLoaderMixin,
+    StableDiffusionXLLoraLoaderMixin,
+)
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux2
+from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
+from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from transformers import (
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    Qwen2TokenizerFast,
+    Qwen3ForCausalLM,
+    T5EncoderModel,
+    T5TokenizerFast,
+)
 
 from weft.errors import UnknownName
 
@@ -36,53 +53,53 @@ class Layout:
     single_file: bool = False  # its checkpoints are also told as one file
 
 
-UNET = Slot("unet", diffusers.UNet2DConditionModel)
-VAE = Slot("vae", diffusers.AutoencoderKL)
+UNET = Slot("unet", UNet2DConditionModel)
+VAE = Slot("vae", AutoencoderKL)
 
 LAYOUTS = {
     "sd15": Layout(
         network=UNET,
         vae=VAE,
-        tokenizers=(Slot("tokenizer", transformers.CLIPTokenizer),),
-        text_encoders=(Slot("text_encoder", transformers.CLIPTextModel),),
-        lora=loaders.StableDiffusionLoraLoaderMixin,
+        tokenizers=(Slot("tokenizer", CLIPTokenizer),),
+        text_encoders=(Slot("text_encoder", CLIPTextModel),),
+        lora=StableDiffusionLoraLoaderMixin,
         lora_encoders=1,
         single_file=True,
     ),
     "sdxl": Layout(
         network=UNET,
         vae=VAE,
-        tokenizers=(Slot("tokenizer", transformers.CLIPTokenizer), Slot("tokenizer_2", transformers.CLIPTokenizer)),
+        tokenizers=(Slot("tokenizer", CLIPTokenizer), Slot("tokenizer_2", CLIPTokenizer)),
         text_encoders=(
-            Slot("text_encoder", transformers.CLIPTextModel),
-            Slot("text_encoder_2", transformers.CLIPTextModelWithProjection),
+            Slot("text_encoder", CLIPTextModel),
+            Slot("text_encoder_2", CLIPTextModelWithProjection),
         ),
-        lora=loaders.StableDiffusionXLLoraLoaderMixin,
+        lora=StableDiffusionXLLoraLoaderMixin,
         lora_encoders=2,
         single_file=True,
     ),
     "sd3": Layout(
-        network=Slot("transformer", diffusers.SD3Transformer2DModel),
+        network=Slot("transformer", SD3Transformer2DModel),
         vae=VAE,
         tokenizers=(
-            Slot("tokenizer", transformers.CLIPTokenizer),
-            Slot("tokenizer_2", transformers.CLIPTokenizer),
-            Slot("tokenizer_3", transformers.T5TokenizerFast, optional=True),
+            Slot("tokenizer", CLIPTokenizer),
+            Slot("tokenizer_2", CLIPTokenizer),
+            Slot("tokenizer_3", T5TokenizerFast, optional=True),
         ),
         text_encoders=(
-            Slot("text_encoder", transformers.CLIPTextModelWithProjection),
-            Slot("text_encoder_2", transformers.CLIPTextModelWithProjection),
-            Slot("text_encoder_3", transformers.T5EncoderModel, optional=True),  # 9.5 GB; SD3 was trained to miss it
+            Slot("text_encoder", CLIPTextModelWithProjection),
+            Slot("text_encoder_2", CLIPTextModelWithProjection),
+            Slot("text_encoder_3", T5EncoderModel, optional=True),  # 9.5 GB; SD3 was trained to miss it
         ),
-        lora=loaders.SD3LoraLoaderMixin,
+        lora=SD3LoraLoaderMixin,
         lora_encoders=2,
     ),
     "flux2": Layout(
-        network=Slot("transformer", diffusers.Flux2Transformer2DModel),
-        vae=Slot("vae", diffusers.AutoencoderKLFlux2),
-        tokenizers=(Slot("tokenizer", transformers.Qwen2TokenizerFast),),
-        text_encoders=(Slot("text_encoder", transformers.Qwen3ForCausalLM),),
-        lora=loaders.Flux2LoraLoaderMixin,
+        network=Slot("transformer", Flux2Transformer2DModel),
+        vae=Slot("vae", AutoencoderKLFlux2),
+        tokenizers=(Slot("tokenizer", Qwen2TokenizerFast),),
+        text_encoders=(Slot("text_encoder", Qwen3ForCausalLM),),
+        lora=Flux2LoraLoaderMixin,
         lora_encoders=0,
     ),
 }

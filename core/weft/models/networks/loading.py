@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
@@ -16,14 +16,13 @@ from transformers import CLIPVisionModelWithProjection
 
 from weft.errors import OutOfMemory
 from weft.models.cards import ModelRequest
+from weft.models.library import Resolved
 from weft.models.networks.adapters import add_offset, add_style, fuse_lora
 from weft.models.networks.components import Components
 from weft.models.networks.layouts import Layout, Slot, layout_of
+from weft.models.networks.quiet import quietly
 from weft.models.networks.reading import at_rest, read_json, read_network, read_tokenizer
 from weft.models.networks.single_file import SingleFile
-
-if TYPE_CHECKING:
-    from weft.models.library import Resolved
 
 __all__ = ["load", "memory_format"]
 
@@ -46,7 +45,7 @@ def load(resolved: Resolved, request: ModelRequest, *, device: torch.device, dty
     source, configs = _base(paths, layout)
     network, encoders = _painter(source, configs, paths, request, layout, dtype)
     tokenizers = [read_tokenizer(slot.reader, configs / slot.folder) for slot in _present(layout.tokenizers, configs)]
-    image_encoder = None
+    image_encoder: Any = None
     if "style" in paths:
         image_encoder = read_network(CLIPVisionModelWithProjection, paths["image_encoder"], dtype)
         add_style(network, paths["style"], image_encoder.config.projection_dim)
@@ -63,6 +62,7 @@ def load(resolved: Resolved, request: ModelRequest, *, device: torch.device, dty
             controlnets=_controlnets(paths, dtype),
             image_encoder=image_encoder,
             tiny_vae=read_network(AutoencoderTiny, paths["preview"], dtype) if "preview" in paths else None,
+            distilled=bool(read_json(configs / "model_index.json").get("is_distilled")),
         )
     )
 
@@ -100,7 +100,14 @@ def _painter(
         add_offset(network, paths["offset"])
     for i, (_, scale) in enumerate(request.loras):
         fuse_lora(paths[f"{LORA}{i}"], scale, network, encoders, layout)
-    return network.to(dtype), tuple(at_rest(encoder.to(dtype)) for encoder in encoders)
+    return _rounded(network, dtype), tuple(at_rest(_rounded(encoder, dtype)) for encoder in encoders)
+
+
+def _rounded(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    if next(module.parameters()).dtype == dtype:
+        return module
+    with quietly():  # diffusers warns of modules that must not be rounded, and that there are none
+        return module.to(dtype)
 
 
 def _present(slots: Sequence[Slot], configs: Path) -> list[Slot]:
@@ -124,7 +131,7 @@ def _placed(components: Components) -> Components:
     """On its device, convolutions in the layout that its cores are fastest with."""
     try:
         for module in components.modules:
-            module.to(device=components.device, memory_format=memory_format(components.device))
+            module.to(components.device).to(memory_format=memory_format(components.device))  # type: ignore[call-overload]
     except torch.OutOfMemoryError:
         raise OutOfMemory(
             f"{components.card.name} needs {components.bytes / 1e9:.1f} GB of {components.device}, which has less left",

@@ -2,15 +2,17 @@
 
 They tell the screen what only their authors can act on: which optional image backends are absent, which arguments will
 be renamed, how many weights were read, which weights are new. What a user can act on is checked here and raised as an
-error, so nothing is lost. Set DIFFUSERS_VERBOSITY or TRANSFORMERS_VERBOSITY to hear them.
+error, so nothing is lost. Set DIFFUSERS_VERBOSITY or TRANSFORMERS_VERBOSITY (debug, info, warning) to hear them.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 __all__ = ["hush", "quietly"]
 
@@ -23,17 +25,31 @@ def hush() -> None:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """No progress bars and no Python warnings out of the two libraries while the block runs."""
+    """No progress bars, no Python warnings and no log lines out of the two libraries while the block runs.
+
+    Their errors are logged and raised: the second is enough.
+    """
     from diffusers.utils import logging as diffusers_log
     from transformers.utils import logging as transformers_log
 
-    logs = [log for log in (diffusers_log, transformers_log) if log.is_progress_bar_enabled()]
-    for log in logs:
-        log.disable_progress_bar()
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        for log in (diffusers_log, transformers_log):
+            stack.enter_context(_silent(log))
+        yield
+
+
+@contextmanager
+def _silent(log: Any) -> Iterator[None]:
+    """`log` is the module through which one of the libraries logs and shows progress."""
+    level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    if level >= logging.ERROR:  # unless somebody wants to hear more
+        log.set_verbosity(logging.CRITICAL)
+    log.disable_progress_bar()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
-        for log in logs:
+        log.set_verbosity(level)
+        if bars:
             log.enable_progress_bar()

@@ -6,6 +6,7 @@ The one place where the exceptions of diffusers, transformers and safetensors ar
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,10 @@ from weft.models.networks.quiet import quietly
 
 __all__ = ["at_rest", "every_key", "read_json", "read_network", "read_tensors", "read_tokenizer", "translated"]
 
+_MISMATCH = re.compile(
+    r"size mismatch for (\S+): copying a param with shape torch\.Size\((.+?)\) from checkpoint, "
+    r"the shape in current model is torch\.Size\((.+?)\)"
+)
 AGAIN = "fetch it again (weft models names the command)"
 
 
@@ -61,7 +66,10 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 
 def read_json(file: Path) -> dict[str, Any]:
     with translated(f"{file.parent.name}/{file.name}"):
-        return json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds {type(content).__name__}, not settings by name")
+        return content
 
 
 def every_key(what: str, *, missing: Iterable[str], unexpected: Iterable[str]) -> None:
@@ -90,4 +98,6 @@ def _one_line(cause: Exception) -> str:
     if isinstance(cause, SafetensorError):
         return "it is damaged or cut off"
     text = " ".join(str(cause).split()) or type(cause).__name__
+    if mismatch := _MISMATCH.search(text):
+        return "{} is {} in the file and {} in the network".format(*mismatch.groups())
     return text if len(text) <= 200 else text[:199] + "…"
