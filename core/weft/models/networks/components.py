@@ -28,6 +28,7 @@ class Components:
     controlnets: Mapping[str, torch.nn.Module] = field(default_factory=dict)  # by kind; a union net stands for all
     image_encoder: torch.nn.Module | None = None  # of the style adapter, which is loaded into the network
     tiny_vae: torch.nn.Module | None = None  # for previews
+    distilled: bool = False  # guidance is in the network's weights: it takes none
 
     @property
     def modules(self) -> tuple[torch.nn.Module, ...]:

@@ -91,7 +91,7 @@ def beyond(tokenizer: Any, prompt: str, room: int | None = None) -> str:
     """What of the prompt one tokenizer cuts: from the first word that does not fit as a whole. `room`: tokens that are
     read; all that the tokenizer's own marks leave by default."""
     if room is None:
-        room = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add()
+        room = int(tokenizer.model_max_length) - int(tokenizer.num_special_tokens_to_add())
     # Without truncation on purpose; `verbose` would log that the sequence is too long for the encoder.
     tokens = tokenizer(prompt, add_special_tokens=False, verbose=False, return_offsets_mapping=tokenizer.is_fast)
     if len(tokens["input_ids"]) <= room:
