@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from weft_server.able import check_able
 from weft_server.blobs import Blobs
 from weft_server.incidents import as_error
 from weft_server.options import ServerOptions
@@ -94,10 +95,8 @@ class Crew:
         """Refuse a job that is known to be beyond this server, with the remedy."""
         if self._problem:
             raise self._problem
-        models = self._capabilities.get("models")
-        model = submit.params.get("model")
-        if models and model is not None and model not in models:
-            raise WireError("unknown_name", f"there is no model {model!r} here", f"models: {', '.join(models)}")
+        names = [ref.name for ref in submit.arrays]
+        check_able(submit.task, submit.params, names, self._options.models, self._capabilities)
 
     def give(self, row: JobRow) -> None:
         """Start the job on the free worker."""
@@ -150,7 +149,7 @@ class Crew:
         def heard(worker: Worker, header: dict[str, Any], payload: bytes) -> None:
             self._post(lambda: self._listen(worker, header, payload))
 
-        self._worker = Worker(self._options.runners, heard)
+        self._worker = Worker(self._options.runners, heard, self._options.models)
 
     def _listen(self, worker: Worker, header: dict[str, Any], payload: bytes) -> None:
         """In the desk's thread: one message of a worker."""

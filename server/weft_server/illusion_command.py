@@ -11,6 +11,7 @@ import numpy as np
 
 from weft_server.arguments import add_options, options_of
 from weft_server.job_files import add_files, check_out, exemplar_array, report_endings, write_report
+from weft_server.model_folders import folders_of
 from weft_server.one_job import run_job
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
@@ -59,7 +60,7 @@ def _run(arguments: argparse.Namespace) -> int:
     def write(result: JobResult) -> list[Path]:
         return _write(out, result)
 
-    return run_job(arguments.server, "illusion", params, arrays, write)
+    return run_job(arguments.server, "illusion", params, arrays, write, models=folders_of(arguments))
 
 
 def _pictures(words: list[str]) -> tuple[dict[str, str], dict[int, Path]]:

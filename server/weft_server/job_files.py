@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from weft_server.model_folders import add_models
 from weft_wire.errors import WireError
 from weft_wire.jobs.parts import PICTURE_DIMENSIONS
 
@@ -33,6 +34,7 @@ def add_files(parser: argparse.ArgumentParser, formats: Sequence[str], *, exempl
     if exemplar:
         parser.add_argument("--exemplar", type=Path, metavar="PHOTO", help="take the surface from this picture")
     parser.add_argument("--server", metavar="ADDRESS", help="HOST:PORT of a server, if not the local one")
+    add_models(parser)
 
 
 def check_out(out: Path, formats: Sequence[str], keep: Sequence[Path | None] = (), endings: Sequence[str] = ()) -> None:

@@ -12,10 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from weft_server.model_folders import with_folders
 from weft_wire.client import Client
 from weft_wire.errors import WireError
 from weft_wire.keys import home, public_hex, read_pairing
@@ -27,13 +28,14 @@ LEFT_FOR_GOOD = 7 * 86400.0  # seconds after which a home is that of a killed co
 
 
 @contextmanager
-def local_server(folder: Path | None = None) -> Iterator[Client]:
+def local_server(folder: Path | None = None, models: Sequence[Path] = ()) -> Iterator[Client]:
     """Start `weft serve` on any free port, connect, and end it afterwards. It also ends if this process dies.
 
     `folder`: its home, which stays; the common one is where other programs look for a server. Without it, a new one.
+    `models`: folders of models besides those that the environment names.
     """
     if folder is not None:
-        with _served(folder) as client:
+        with _served(folder, models=models) as client:
             yield client
         return
     common = home()
@@ -45,14 +47,14 @@ def local_server(folder: Path | None = None) -> Iterator[Client]:
         raise WireError("server_absent", message, "export WEFT_HOME=FOLDER that you may write to") from None
     _sweep(common)
     try:
-        with _served(own, common / "server.log") as client:
+        with _served(own, common / "server.log", models) as client:
             yield client
     finally:
         shutil.rmtree(own, ignore_errors=True)
 
 
 @contextmanager
-def _served(folder: Path, log: Path | None = None) -> Iterator[Client]:
+def _served(folder: Path, log: Path | None = None, models: Sequence[Path] = ()) -> Iterator[Client]:
     """A server at home in `folder`, as long as the context lasts."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = log or folder / "server.log"
@@ -60,7 +62,7 @@ def _served(folder: Path, log: Path | None = None) -> Iterator[Client]:
         begin = output.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "weft_server.cli", "serve", "--port", "0", "--stop-with-stdin", "--home", folder],
-            stdin=subprocess.PIPE, stdout=output, stderr=output,
+            stdin=subprocess.PIPE, stdout=output, stderr=output, env=with_folders(models),
             start_new_session=os.name == "posix",  # Ctrl-C is for this process, which then cancels the job
         )  # fmt: skip
     try:

@@ -10,17 +10,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from weft_server.able import check_able
 from weft_server.local import local_server
 from weft_server.terminal import Display, display, say
 from weft_wire.client import Client
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult, ProgressEvent, StateEvent, WarningEvent
 from weft_wire.jobs import task_named
+from weft_wire.parameters import to_mapping
 from weft_wire.transfer import Submission
 
 __all__ = ["follow", "run_job"]
@@ -40,12 +43,15 @@ def run_job(
     arrays: dict[str, np.ndarray],
     write: Callable[[JobResult], list[Path]],
     labels: Sequence[str] = (),
+    models: Sequence[Path] = (),
 ) -> int:
     """Do the job at the server of that address (None: the local one) and return the exit status. `write` makes the
-    files and returns their paths. Raises whatever goes wrong, in one line."""
+    files and returns their paths. `models`: folders of models for a server that is started here. Raises whatever goes
+    wrong, in one line."""
     _check(task, params, arrays, labels)
     started = time.monotonic()
-    with _stopped_by_signals(), _connected(address) as client:
+    here = partial(check_able, task, to_mapping(params), arrays, models, {})
+    with _stopped_by_signals(), _connected(address, models, here) as client:
         job_id = client.submit(task, params, arrays, labels)
         with display() as shown:
             follow(client, job_id, shown)
@@ -81,8 +87,9 @@ def _stopped_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _connected(address: str | None) -> Iterator[Client]:
-    """The server asked for; else the running local one; else one that lives as long as this command."""
+def _connected(address: str | None, models: Sequence[Path], check: Callable[[], None]) -> Iterator[Client]:
+    """The server asked for; else the running local one; else one that lives as long as this command, started where
+    `check` does not refuse the job."""
     if address is not None:
         with Client(address) as client:
             yield client
@@ -92,11 +99,14 @@ def _connected(address: str | None) -> Iterator[Client]:
     except WireError as error:
         if error.code not in ("server_absent", "handshake_failed"):
             raise
+        check()
         say("no server runs: starting one for this job")
-        with local_server() as started, started:
+        with local_server(models=models) as started, started:
             yield started
         return
     with client:
+        if models:
+            say("note: a server runs, which searches its own folders of models, not those of --models")
         yield client
 
 

@@ -28,3 +28,4 @@ class ServerOptions:
     stall: float = 900.0  # seconds without an event of its task until a worker counts as hung
     tasks: Mapping[str, Task] = field(default_factory=lambda: TASKS)
     runners: str = "weft_server.tasks"
+    models: tuple[Path, ...] = ()  # folders to search for models before those that the environment names

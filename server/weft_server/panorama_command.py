@@ -10,6 +10,7 @@ import numpy as np
 
 from weft_server.arguments import add_options, options_of
 from weft_server.job_files import add_files, check_out, exemplar_array, mesh_arrays, report_endings, write_report
+from weft_server.model_folders import folders_of
 from weft_server.one_job import run_job
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
@@ -51,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
     def write(result: JobResult) -> list[Path]:
         return _write(arguments.out, result)
 
-    return run_job(arguments.server, "panorama", params, arrays, write, labels)
+    return run_job(arguments.server, "panorama", params, arrays, write, labels, models=folders_of(arguments))
 
 
 def _surroundings(arguments: argparse.Namespace) -> tuple[list[str], dict[str, np.ndarray]]:

@@ -18,6 +18,7 @@ from weft_server.job_files import (
     report_endings,
     write_report,
 )
+from weft_server.model_folders import folders_of
 from weft_server.one_job import run_job
 from weft_server.texture_command import FORMATS, NO_CAMERAS
 from weft_wire.errors import WireError
@@ -80,7 +81,15 @@ def _run(arguments: argparse.Namespace) -> int:
     def write(result: JobResult) -> list[Path]:
         return _write(out, meshes, result)
 
-    return run_job(arguments.server, "retexture", params, arrays, write, [mesh.name for mesh in meshes])
+    return run_job(
+        arguments.server,
+        "retexture",
+        params,
+        arrays,
+        write,
+        [mesh.name for mesh in meshes],
+        models=folders_of(arguments),
+    )
 
 
 def _check_count(what: str, given: int, objects: int) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from weft_server.arguments import add_options, options_of
 from weft_server.job_files import add_files, camera_arrays, check_out, exemplar_array, report_endings, write_report
+from weft_server.model_folders import folders_of
 from weft_server.one_job import run_job
 from weft_server.terminal import say
 from weft_wire.errors import WireError
@@ -66,7 +67,7 @@ def _run(arguments: argparse.Namespace) -> int:
         save_splats(out, file, dc=result.arrays["splats.dc"], degree=0 if arguments.sh == "drop" else None)
         return [out, *write_report(out, result.arrays)]
 
-    return run_job(arguments.server, "splat_texture", params, arrays, write)
+    return run_job(arguments.server, "splat_texture", params, arrays, write, models=folders_of(arguments))
 
 
 def _splat_arrays(splats: Any) -> dict[str, np.ndarray]:

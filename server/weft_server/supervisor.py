@@ -7,9 +7,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from weft_server.model_folders import with_folders
 from weft_server.pipe import Pipe, PipeClosed
 
 __all__ = ["Worker"]
@@ -17,14 +19,17 @@ __all__ = ["Worker"]
 
 class Worker:
     """One process. `heard(self, header, payload)` gets its messages and, at the end, {"event": "gone"}; it is called
-    in a thread of its own."""
+    in a thread of its own. `models`: folders to search before those that the environment names."""
 
-    def __init__(self, runners: str, heard: Callable[[Worker, dict[str, Any], bytes], None]) -> None:
+    def __init__(
+        self, runners: str, heard: Callable[[Worker, dict[str, Any], bytes], None], models: Sequence[Path] = ()
+    ) -> None:
         self._heard = heard
         self.last_word = time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "weft_server.worker", runners], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+            [sys.executable, "-m", "weft_server.worker", runners],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=with_folders(models),
+        )  # fmt: skip
         self._pipe = Pipe(cast(BinaryIO, self._process.stdout), cast(BinaryIO, self._process.stdin))
         self._thread = threading.Thread(target=self._listen, name="weft-worker-pipe", daemon=True)
         self._thread.start()

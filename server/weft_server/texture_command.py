@@ -9,6 +9,7 @@ from typing import Any
 
 from weft_server.arguments import add_options, options_of
 from weft_server.job_files import add_files, check_out, exemplar_array, mesh_arrays, report_endings, write_report
+from weft_server.model_folders import folders_of
 from weft_server.one_job import run_job
 from weft_wire.events import JobResult
 from weft_wire.jobs import TextureParams
@@ -42,7 +43,9 @@ def _run(arguments: argparse.Namespace) -> int:
         return _write(arguments.out, meshes, result)
 
     arrays = {**mesh_arrays(meshes), **exemplar_array(arguments.exemplar)}
-    return run_job(arguments.server, "texture", params, arrays, write, [mesh.name for mesh in meshes])
+    return run_job(
+        arguments.server, "texture", params, arrays, write, [mesh.name for mesh in meshes], models=folders_of(arguments)
+    )
 
 
 def _write(out: Path, meshes: list[Any], result: JobResult) -> list[Path]:

@@ -1,0 +1,86 @@
+"""Whether this machine can do a job with a network: refused at submit, with the remedy, instead of failing later.
+
+It looks at the disk at every submit, so what was downloaded a minute ago counts. Asked in the server's own process:
+everything of the science that it needs is light, and imported only for jobs that want a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from weft_server.packages import absent_packages, install_command
+from weft_wire.errors import WireError
+
+if TYPE_CHECKING:
+    from weft.models.cards import Card
+    from weft.models.library import Resolved
+    from weft.models.requests import ModelWish
+
+__all__ = ["EMBEDDED", "check_able", "shows_geometry", "wish_of"]
+
+EMBEDDED = "exemplar"  # the denoiser that needs no files
+PROVIDED = {"retexture": frozenset({"image"})}  # what tasks can give to models that cannot do without
+GB = 10**9
+
+
+def check_able(
+    task: str, params: Mapping[str, Any], arrays: Collection[str], folders: Sequence[Path], device: Mapping[str, Any]
+) -> None:
+    """Raise unless the job's model is known, suits the task, and lies whole in `folders` or where the environment says.
+
+    `arrays`: names of the inputs. `device`: what the worker told of it; `model_memory`, bytes that weights may take,
+    and `weight_bytes` for each of them, where it has told already.
+    """
+    model = params.get("model", EMBEDDED)
+    if model == EMBEDDED:
+        return
+    from weft.models.cards import card_named
+    from weft.models.library import Library
+
+    card = card_named(model)
+    _check_task(task, params, card)
+    wish = wish_of(params, arrays)
+    if absent := absent_packages(loras=bool(wish.request.loras)):
+        raise WireError("missing_dependency", f"{model} needs the packages {', '.join(absent)}", install_command())
+    resolved = Library.from_environment(folders).resolve(wish.request)
+    if "model_memory" in device and "weight_bytes" in device:
+        _check_memory(resolved, device["model_memory"], device["weight_bytes"])
+
+
+def wish_of(params: Mapping[str, Any], arrays: Collection[str]) -> ModelWish:
+    """The network that a job's parameters describe, beside input arrays of these names."""
+    from weft.models.requests import parse
+
+    return parse(
+        params["model"], params.get("checkpoint", ""), params.get("loras", ""), params.get("control", ""),
+        geometry=shows_geometry(arrays), style="exemplar" in arrays,
+    )  # fmt: skip
+
+
+def shows_geometry(arrays: Collection[str]) -> bool:
+    """Whether control pictures can be drawn for a job with these arrays."""
+    return "depth" in arrays or any(name.startswith(("mesh.", "splats.")) for name in arrays)
+
+
+def _check_task(task: str, params: Mapping[str, Any], card: Card) -> None:
+    if "checkpoint" not in params:
+        message = f"{task} cannot be done with {card.name}"
+        raise WireError("model_mismatch", message, f"leave the model at {EMBEDDED}")
+    if lacking := card.needs - PROVIDED.get(task, frozenset()):
+        message = f"{card.name} needs an {' and a '.join(sorted(lacking))} to work on, which {task} does not have"
+        able = ", ".join(name for name, given in PROVIDED.items() if card.needs <= given)
+        raise WireError("model_mismatch", message, f"use it for {able}, or choose a model that paints from nothing")
+
+
+def _check_memory(resolved: Resolved, budget: int, weight_bytes: int) -> None:
+    from weft.models.cards import CARDS
+
+    needed = resolved.values * weight_bytes
+    if needed <= budget:
+        return
+    fitting = [card for card in CARDS.values() if card.memory * weight_bytes / 2 <= budget]
+    named = ", ".join(f"{card.name} ({card.memory * weight_bytes / 2 / GB:.0f} GB)" for card in fitting)
+    message = f"{resolved.card.name} has {needed / GB:.1f} GB of weights, and there is room for {budget / GB:.1f} GB"
+    raise WireError("out_of_memory", message, f"these would fit: {named or EMBEDDED}")
