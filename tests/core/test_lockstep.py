@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from contextvars import ContextVar
 
 import pytest
 import torch
@@ -111,8 +112,10 @@ def test_an_interruption_from_outside_ends_all_parts() -> None:
 def test_parts_compute_under_the_settings_of_their_caller(inference: bool, grad: bool) -> None:
     lockstep = Lockstep(2, _total)
 
-    def settings(part: int = 0) -> tuple[bool, bool, int]:
-        return torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_num_threads()
+    def settings(part: int = 0) -> tuple[bool, bool, int, str]:
+        return torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_num_threads(), variable.get()
 
+    variable = ContextVar("variable", default="")
+    variable.set("set by the caller")
     with torch.inference_mode(inference), torch.set_grad_enabled(grad):
         assert lockstep.run(settings) == [settings()] * 2

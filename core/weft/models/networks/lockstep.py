@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -48,7 +49,9 @@ class Lockstep(Generic[Given, Merged]):
         results: dict[int, Result] = {}
         settings = _settings()
         threads = [
-            threading.Thread(target=self._work, args=(part, function, results, settings), daemon=True)
+            threading.Thread(
+                target=copy_context().run, args=(self._work, part, function, results, settings), daemon=True
+            )
             for part in range(self.count)
         ]
         for thread in threads:
@@ -125,7 +128,10 @@ _Set = Callable[[], Any]
 
 
 def _settings() -> _Set:
-    """What torch keeps for each thread by itself, as the calling thread has it: a context for other threads."""
+    """What torch keeps for each thread by itself, as the calling thread has it: a context for other threads.
+
+    (torch's compiler keeps its settings in context variables, which are copied.)
+    """
     grad, inference = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
     stream = torch.cuda.current_stream() if torch.cuda.is_initialized() else None
 
