@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -64,7 +65,7 @@ def test_latents_are_shifted_and_scaled_modes_and_come_back():
 def test_codes_are_those_of_the_autoencoder(models_folder, name):
     parts = components(models_folder, name)
     codec = LatentCodec(parts.vae)
-    vae = components(models_folder, name).vae
+    vae: Any = components(models_folder, name).vae
     scaling = vae.config.scaling_factor
     with torch.no_grad():
         shown, x = images(), latents(2)
@@ -74,7 +75,7 @@ def test_codes_are_those_of_the_autoencoder(models_folder, name):
 
 
 def test_batches_of_any_size_code_the_same(models_folder, monkeypatch):
-    vae = components(models_folder, "sd15").vae
+    vae: Any = components(models_folder, "sd15").vae
     whole, small = LatentCodec(vae), LatentCodec(vae, batches=Batches(largest=2))
     shown, x = images(5), latents(5)
     encoded, decoded = whole.encode(shown), whole.decode(x)
@@ -86,7 +87,7 @@ def test_batches_of_any_size_code_the_same(models_folder, monkeypatch):
 
 
 def test_tiles_are_the_whole_where_cells_are_coded_one_by_one(models_folder, monkeypatch):
-    vae = components(models_folder, "sd15").vae
+    vae: Any = components(models_folder, "sd15").vae
     vae.encoder, vae.decoder = nn.Conv2d(3, 8, 8, stride=8), nn.ConvTranspose2d(4, 3, 8, stride=8)
     codec = LatentCodec(vae)
     shown, x = images(2, side=160), latents(2, side=20)
@@ -105,7 +106,7 @@ def test_tiles_are_the_whole_where_cells_are_coded_one_by_one(models_folder, mon
 
 def test_autoencoders_that_overflow_in_fp16_run_in_single_precision(models_folder):
     for dtype, run in ((torch.float16, torch.float32), (torch.bfloat16, torch.bfloat16)):
-        vae = components(models_folder, "sdxl").vae.to(dtype)
+        vae: Any = components(models_folder, "sdxl").vae.to(dtype)
         assert vae.config.force_upcast
         assert LatentCodec(vae).decode(latents(1)).dtype == torch.float32
         assert vae.dtype == run
@@ -113,11 +114,11 @@ def test_autoencoders_that_overflow_in_fp16_run_in_single_precision(models_folde
 
 def test_a_tiny_decoder_previews(models_folder):
     parts = components(models_folder, "sd15")
-    assert parts.tiny_vae is not None
+    tiny: Any = parts.tiny_vae
     x = latents(2)
-    shown = LatentCodec(parts.vae, parts.tiny_vae).preview(x)
+    shown = LatentCodec(parts.vae, tiny).preview(x)
     with torch.no_grad():
-        assert torch.allclose(shown, parts.tiny_vae.decode(x).sample)
+        assert torch.allclose(shown, tiny.decode(x).sample)
     assert shown.shape == (2, 3, 64, 64)
 
 

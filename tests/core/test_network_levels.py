@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -32,9 +35,9 @@ PAIRS = [
 ]
 
 
-def walked(config: dict, steps: int) -> tuple[DiffusionLevels, DDIMScheduler]:
+def walked(config: dict, steps: int) -> tuple[DiffusionLevels, Any]:
     known = {name: value for name, value in config.items() if name != "skip_prk_steps"}
-    scheduler = DDIMScheduler(**{**known, "clip_sample": False})
+    scheduler: Any = DDIMScheduler(**{**known, "clip_sample": False})
     scheduler.set_timesteps(steps)
     # In double precision: its own rounding of 1 - ᾱ_t/ᾱ_s, near 1, is what would be compared otherwise.
     scheduler.alphas_cumprod = scheduler.alphas_cumprod.double()
@@ -95,7 +98,7 @@ def test_every_trained_level_has_its_timestep_and_others_lie_between():
     found = [levels.timestep(NoiseLevel(float(np.sqrt(bar)), float(np.sqrt(1 - bar)))) for bar in bars]
     assert found == list(range(1000))
     ratios = [level.s for level in from_noise_ratios(np.sqrt((1 - bars) / bars)[::-1]).levels[:-1]]
-    middle = [float(np.sqrt(a * b)) for a, b in zip(ratios, ratios[1:], strict=False)]
+    middle = [float(np.sqrt(a * b)) for a, b in pairwise(ratios)]
     between = [levels.timestep(level) for level in from_noise_ratios(middle).levels[:-1]]
     np.testing.assert_allclose(between, np.arange(999)[::-1] + 0.5, atol=1e-6)
 
@@ -119,7 +122,7 @@ def test_other_levels_of_the_same_snr_are_the_same_to_a_diffusion_network():
 @pytest.mark.parametrize(("config", "mu"), [({"shift": 3.0}, None), ({"use_dynamic_shifting": True}, 1.1)])
 def test_flow_steps_are_those_of_diffusers(config, mu):
     steps = 6
-    scheduler = FlowMatchEulerDiscreteScheduler(**config)
+    scheduler: Any = FlowMatchEulerDiscreteScheduler(**config)
     if mu is None:
         scheduler.set_timesteps(steps)
     else:

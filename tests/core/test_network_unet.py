@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -45,7 +46,7 @@ def sdxl(models_folder) -> UNetModel:
 
 def walked(denoiser: Denoiser, schedule: Schedule, x: torch.Tensor) -> torch.Tensor:
     """The noisy views after the last step: what a pipeline calls its latents."""
-    space = identity((len(x), *x.shape[2:]))
+    space = identity((len(x), x.shape[2], x.shape[3]))
     *_, last = synchronized(denoiser, space, schedule, x, case=INDEPENDENT)
     return last.x
 
@@ -68,7 +69,7 @@ def asked(x: torch.Tensor, guidance: float = 7.5) -> dict:
     }  # fmt: skip
 
 
-def text(guidance: float = 7.5, **more) -> Conditioning:
+def text(guidance: float = 7.5, **more: Any) -> Conditioning:
     return Conditioning((PROMPT,), NEGATIVE, guidance, **more)
 
 
@@ -191,7 +192,8 @@ def test_style_is_the_pipeline(models_folder, name):
     parts = components(models_folder, name, style=True)
     model = UNetModel(components(models_folder, name, style=True))
     shown, without = model._style.encode(picture)
-    for processor in parts.network.attn_processors.values():
+    network: Any = parts.network
+    for processor in network.attn_processors.values():
         if hasattr(processor, "scale"):
             processor.scale = [0.6]
     settings = {**asked(x), "ip_adapter_image_embeds": [torch.stack([without, shown])]}
@@ -314,14 +316,11 @@ def test_what_a_model_cannot_do_is_refused(sd15, wanted, told):
 def test_missing_pictures_are_refused(models_folder):
     model = UNetModel(components(models_folder, "ic-light-background"))
     image, mask = pictures(1), torch.ones(1, 1, 64, 64)
-    for given, missing in (
-        ({}, "background"),
-        ({"background": image}, "image"),
-        ({"background": image, "image": image}, "mask"),
-    ):
+    whole = text(background=image, image=image, mask=mask)
+    model.bind(whole)
+    for missing in ("background", "image", "mask"):
         with pytest.raises(InvalidInput, match=f"given no {missing}"):
-            model.bind(text(**given))
-    model.bind(text(background=image, image=image, mask=mask))
+            model.bind(replace(whole, **{missing: None}))
 
 
 def test_latents_of_another_size_are_refused(sd15):

@@ -27,7 +27,7 @@ def components(folder: Path, name: str, *, controls: tuple[str, ...] = (), style
 def piped(pipeline: type, parts: Components, **settings: Any) -> torch.Tensor:
     """What a pipeline of diffusers with these parts and DDIM makes of `settings`: latents [N, C, h, w]."""
     names = ("", "_2")[: len(parts.text_encoders)]
-    given = {f"text_encoder{n}": encoder for n, encoder in zip(names, parts.text_encoders, strict=True)}
+    given: dict[str, Any] = {f"text_encoder{n}": encoder for n, encoder in zip(names, parts.text_encoders, strict=True)}
     given |= {f"tokenizer{n}": tokenizer for n, tokenizer in zip(names, parts.tokenizers, strict=True)}
     if len(names) == 1:
         given |= {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}

@@ -6,6 +6,7 @@ as the networks take them. Images are coded as many at a time as memory holds; l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from weft.models.networks.batching import Batches
+from weft.models.networks.batching import Batches, split
 from weft.noise import generator
 
 __all__ = ["LatentCodec", "fitted_colors", "procedural_pictures"]
@@ -59,22 +60,13 @@ class LatentCodec:
     def modes(self, images: Tensor) -> Tensor:
         """`encode` without scaling and shift: what some networks take beside their noisy latents."""
         images = images.to(self._vae.device, self._vae.dtype)
-
-        def coded(part: slice) -> Tensor:
-            return self._vae.encode(images[part]).latent_dist.mode().float()
-
-        return self._in_parts(coded, len(images), images.shape[-2:], "encode")
+        return self._in_parts(lambda part: self._vae.encode(part).latent_dist.mode(), images, 1, "encode")
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """[N, C, h, w] to float32 [N, 3, h·f, w·f]."""
         modes = self.unscaled(latents.float()).to(self._vae.device, self._vae.dtype)
-
-        def decoded(part: slice) -> Tensor:
-            return self._vae.decode(modes[part]).sample.float()
-
-        height, width = (side * self.factor for side in latents.shape[-2:])
-        return self._in_parts(decoded, len(modes), torch.Size((height, width)), "decode")
+        return self._in_parts(lambda part: self._vae.decode(part).sample, modes, self.factor, "decode")
 
     def colors(self, cells: Tensor) -> Tensor:
         """[M, C] to [M, 3]: an affine map, fitted to this very VAE when it is first needed."""
@@ -88,7 +80,7 @@ class LatentCodec:
             rows = latents.permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
             return self.colors(rows).reshape(len(latents), *latents.shape[2:], 3).permute(0, 3, 1, 2)
         inside = latents.to(self._tiny.device, self._tiny.dtype) / self._tiny.config.scaling_factor
-        return self._tiny.decode(inside).sample.float()
+        return self._in_parts(lambda part: self._tiny.decode(part).sample, inside, self.factor, "preview")
 
     @cached_property
     def _color_map(self) -> Tensor:
@@ -96,21 +88,17 @@ class LatentCodec:
         pictures = procedural_pictures(_PICTURES, _PICTURE_CELLS, self.factor)
         return fitted_colors(self.encode(pictures).cpu(), pictures)
 
-    def _in_parts(self, function: Any, count: int, size: torch.Size, what: str) -> Tensor:
-        """The results of as many images at a time as fit."""
-        self._set_tiles(tiled=max(size) > TILED_ABOVE)
-        most = max(1, AT_ONCE // (size[0] * size[1]))
-        parts = [slice(start, min(start + most, count)) for start in range(0, count, most)]
-        # The tiles of diffusers change what is coded; smaller batches do not.
-        coded = [
-            self._batches.run(
-                lambda within, start=part.start: function(slice(start + within.start, start + within.stop)),
-                part.stop - part.start,
-                kind=(what, *size),
-            )
-            for part in parts
-        ]
-        return torch.cat(coded)
+    def _in_parts(self, function: Callable[[Tensor], Tensor], values: Tensor, factor: int, what: str) -> Tensor:
+        """float32 results for images, or for latents of `factor` px each, as many at a time as fit."""
+        height, width = (side * factor for side in values.shape[-2:])
+        self._set_tiles(tiled=max(height, width) > TILED_ABOVE)
+
+        def run(images: Tensor) -> Tensor:
+            kind = (what, height, width)
+            return self._batches.run(lambda part: function(images[part]).float(), len(images), kind=kind)
+
+        most = max(1, AT_ONCE // (height * width))
+        return torch.cat([run(values[part]) for part in split(len(values), most)])
 
     def _set_tiles(self, *, tiled: bool) -> None:
         """diffusers tiles whatever is larger than a tile; here the threshold is higher than the tiles are large."""

@@ -103,7 +103,8 @@ def _union(own: Sequence[_Bound], views: Tensor, x: Tensor) -> dict[str, Any]:
     """All kinds at once: one evaluation of the net, a type vector with a one for each kind."""
     places = [_UNION_TYPES[bound.control.kind] for bound in own]
     types = torch.zeros(len(x), int(own[0].net.config.num_control_type), device=x.device, dtype=x.dtype)
-    types[:, places] = 1
+    for place in places:
+        types[:, place] = 1  # one by one: a list of places would have to be copied to the device first
     return {
         "controlnet_cond": [bound.hint[views] for bound in own],
         "control_type": types,

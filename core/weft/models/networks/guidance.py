@@ -6,9 +6,13 @@ other at one noisy image, so the same table guides all of them. Rows that weigh 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Row", "image_and_text", "text"]
+import torch
+from torch import Tensor
+
+__all__ = ["Row", "image_and_text", "text", "weighted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,12 @@ def image_and_text(guidance: float, image_guidance: float) -> tuple[Row, ...]:
         Row(False, True, image_guidance - guidance),
         Row(True, True, guidance),
     )
+
+
+def weighted(rows: Sequence[Row], predictions: Tensor) -> Tensor:
+    """Predictions [rows, N, …] of the rows to what they say together, [N, …]."""
+    own = [row.weight * prediction for row, prediction in zip(rows, predictions, strict=True)]
+    return torch.stack(own).sum(0) if len(own) > 1 else predictions[0]
 
 
 def _weighing(*rows: Row) -> tuple[Row, ...]:

@@ -33,12 +33,8 @@ class Style:
 
         Adapters that read the encoder's tokens are told "without" by the tokens of an empty picture, not by zeros.
         """
-        config = self._encoder.config
-        if picture is None:
-            side = config.image_size
-            prepared = torch.zeros(1, 3, side, side)
-        else:
-            prepared = _prepared(picture, config.image_size)
+        side = self._encoder.config.image_size
+        prepared = torch.zeros(1, 3, side, side) if picture is None else _prepared(picture, side)
         prepared = prepared.to(self._encoder.device, self._encoder.dtype)
         if self._pooled:
             embedded = self._encoder(prepared).image_embeds

@@ -17,14 +17,13 @@ import torch
 from torch import Tensor
 
 from weft.denoiser import Denoiser
-from weft.errors import InvalidInput
 from weft.models.networks.batching import Batches
 from weft.models.networks.codec import LatentCodec
 from weft.models.networks.components import Components
-from weft.models.networks.conditions import check_conditioning
+from weft.models.networks.conditions import check_conditioning, check_latents
 from weft.models.networks.control_nets import BoundControls, ControlNets
 from weft.models.networks.extra_channels import extra_of
-from weft.models.networks.guidance import Row
+from weft.models.networks.guidance import Row, weighted
 from weft.models.networks.image_model import Conditioning
 from weft.models.networks.noise_levels import DiffusionLevels, variance_preserving
 from weft.models.networks.style import Style
@@ -130,15 +129,15 @@ class _Bound:
         self._model, self._rows, self._inputs, self._controls = model, rows, inputs, controls
         self._neighbours = wanted.neighbours
         self._views = len(wanted.prompts)
-        pictures = [*(control.images for control in wanted.controls), *_present(wanted.image, wanted.mask)]
-        self._pixels = tuple(pictures[0].shape[-2:]) if pictures else None
+        pictures = [wanted.image, *(control.images for control in wanted.controls)]
+        self._pixels = next(((own.shape[2], own.shape[3]) for own in pictures if own is not None), None)
         self._style, self._style_scale = style, wanted.style_scale if wanted.style is not None else 0.0
 
     @torch.no_grad()
     def __call__(self, x: Tensor, level: NoiseLevel, /) -> Tensor:
         """See `Denoiser`; x is float32, on any device, and so is the result."""
-        self._check(x)
         model, rows = self._model, self._rows
+        check_latents(x, self._views, model.codec, unit=model.unit, pixels=self._pixels)
         noisy, level = variance_preserving(x.to(model.device, torch.float32), level)
         t = model.levels.timestep(level)
         if self._style.loaded:
@@ -149,8 +148,7 @@ class _Bound:
             kind=("U-Net", *x.shape[-2:]),
             together=model.attention.together(self._neighbours, len(rows), t),
         ).unflatten(0, (len(rows), self._views))
-        weights = torch.tensor([row.weight for row in rows], device=model.device)
-        prediction = (weights[:, None, None, None, None] * predictions).sum(0) if len(rows) > 1 else predictions[0]
+        prediction = weighted(rows, predictions)
         return model.levels.x0(noisy, prediction, level).to(x)
 
     @torch.no_grad()  # again: parts may run in threads of their own
@@ -159,7 +157,7 @@ class _Bound:
         model, inputs = self._model, self._inputs
         views, hidden = inputs.views[part], inputs.hidden[part]
         latents = noisy[views].to(model.dtype)
-        steps = torch.tensor([t], device=model.device)
+        steps = torch.full((1,), t, device=model.device)  # filled there: a copy would make the host wait
         added = self._added(part, noisy)
         progress = 1 - t / model.levels.trained
         residuals = self._controls.residuals(latents, steps, hidden, added, views, progress)
@@ -184,28 +182,7 @@ class _Bound:
         if pooled is None:
             return {}
         height, width = (side * self._model.codec.factor for side in noisy.shape[-2:])
-        sizes = torch.tensor([[height, width, 0, 0, height, width]], device=noisy.device, dtype=pooled.dtype)
-        return {"text_embeds": pooled[part], "time_ids": sizes.expand(len(pooled[part]), -1)}
-
-    def _check(self, x: Tensor) -> None:
-        codec = self._model.codec
-        if x.ndim != 4 or len(x) != self._views or x.shape[1] != codec.channels:
-            raise InvalidInput(
-                f"latents of shape {list(x.shape)}, expected [{self._views}, {codec.channels}, h, w]",
-                "pass one latent for each prompt",
-            )
-        pixels = tuple(side * codec.factor for side in x.shape[-2:])
-        if self._pixels is not None and pixels != self._pixels:
-            raise InvalidInput(
-                f"latents of {pixels[1]} x {pixels[0]} px with pictures of {self._pixels[1]} x {self._pixels[0]} px",
-                "render the pictures at the size of the views",
-            )
-        if any(side % self._model.unit for side in pixels):
-            raise InvalidInput(
-                f"views of {pixels[1]} x {pixels[0]} px, not multiples of {self._model.unit}",
-                f"choose view sizes in steps of {self._model.unit}",
-            )
-
-
-def _present(*pictures: Tensor | None) -> list[Tensor]:
-    return [picture for picture in pictures if picture is not None]
+        sizes = torch.zeros(len(pooled[part]), 6, device=noisy.device, dtype=pooled.dtype)
+        for place, side in ((0, height), (1, width), (4, height), (5, width)):
+            sizes[:, place] = side
+        return {"text_embeds": pooled[part], "time_ids": sizes}
