@@ -111,7 +111,8 @@ def _places(height: int, width: int, time: int, device: torch.device) -> Tensor:
 
 
 def _shift_3(config: Mapping[str, Any], tokens: int) -> Callable[[int], float] | None:
-    """Of the logarithm, linear in the number of tokens, where the scheduler asks for it."""
+    """Of the logarithm, linear in the number of tokens, where the scheduler asks for it. Such walks end at 1/steps
+    before shifting; the publisher's at the smallest trained σ."""
     if not config.get("use_dynamic_shifting"):
         return None
     low, high = float(config.get("base_image_seq_len", 256)), float(config.get("max_image_seq_len", 4096))
