@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ import torch
 
 from weft.errors import ModelMissing, OutOfMemory
 from weft.models.cards import CARDS, ModelRequest
-from weft.models.library import Resolved
+from weft.models.library import Library, Resolved
 from weft.models.networks.batching import Batches
 from weft.models.networks.cache import COMPILE, ModelCache, memory_for_models
+from weft.models.networks.image_model import Conditioning, Control, ViewNeighbours
 
 GB = 10**9
 SIZES = {"sd15": 3 * GB, "sdxl": 9 * GB, "instruct-pix2pix": 2 * GB, "ic-light": 4 * GB}
@@ -182,3 +184,36 @@ def test_a_job_is_told_when_its_model_could_not_be_compiled(monkeypatch: pytest.
 
 def test_this_machine_has_memory_for_models() -> None:
     assert GB // 4 < memory_for_models(torch.device("cpu")) < 2**46
+
+
+def test_real_models_are_kept_and_weigh_what_was_estimated(models_folder: Path) -> None:
+    library = Library([models_folder])
+    request = ModelRequest("sd15", controls=("depth",), style=True)
+    promised = library.resolve(request).values * 4
+    cache = ModelCache(library, torch.device("cpu"), torch.float32, 2 * promised)
+    model = cache.get(request)
+    assert cache.get(request) is model
+    assert cache.loaded()[0].bytes == pytest.approx(promised, rel=0.01)
+    cache.get(ModelRequest("instruct-pix2pix"))
+    cache.get(SDXL)
+    assert request not in [held.request for held in cache.loaded()]
+
+
+def test_style_and_views_that_see_each_other_go_together_in_parts_of_any_size(models_folder: Path) -> None:
+    """The adapter's processors sit in the layers beside those that views share."""
+    request = ModelRequest("sd15", controls=("depth",), style=True)
+    model = ModelCache(Library([models_folder]), torch.device("cpu"), torch.float32, GB).get(request)
+    generator = torch.Generator().manual_seed(2)
+    wanted = Conditioning(
+        ("a fox", "a stone", "a fox"),
+        controls=(Control("depth", torch.rand(3, 3, 64, 64, generator=generator)),),
+        style=torch.rand(3, 40, 50, generator=generator) * 2 - 1,
+        neighbours=ViewNeighbours(((0, 1), (0, 1, 2), (1, 2)), (0, 0, 0)),
+    )
+    x, level = torch.randn(3, 4, 8, 8, generator=generator), model.levels.schedule(10).levels[0]
+    whole = model.bind(wanted)(x, level)
+    model.batches = Batches(2)
+    assert torch.allclose(model.bind(wanted)(x, level), whole, rtol=1e-4, atol=1e-4)
+    plain = model.bind(replace(wanted, style=None))(x, level)
+    apart = model.bind(replace(wanted, neighbours=None))(x, level)
+    assert min((plain - whole).abs().max(), (apart - whole).abs().max()) > 1e-3

@@ -8,6 +8,9 @@ one self-attention layer, n(i) the neighbours of view i and f(i) its front view,
 
 Batches are branch-major: sample = branch · N + view, for the branches of guidance. Views see views of their own branch.
 Only `attn1` of the U-Net takes part; without neighbours nothing of the network is touched.
+
+Parts of a batch wait for each other at every such layer, and keep what they will need later (the U-Net's skip
+connections): cutting a batch saves what single layers need, not all that a smaller batch alone would.
 """
 
 from __future__ import annotations
