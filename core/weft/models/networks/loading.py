@@ -62,9 +62,15 @@ def load(resolved: Resolved, request: ModelRequest, *, device: torch.device, dty
             controlnets=_controlnets(paths, dtype),
             image_encoder=image_encoder,
             tiny_vae=read_network(AutoencoderTiny, paths["preview"], dtype) if "preview" in paths else None,
-            distilled=bool(read_json(configs / "model_index.json").get("is_distilled")),
+            distilled=_distilled(configs),
         )
     )
+
+
+def _distilled(configs: Path) -> bool:
+    """What the base says of itself; beside single files there may be no index."""
+    index = configs / "model_index.json"
+    return index.is_file() and bool(read_json(index).get("is_distilled"))
 
 
 @dataclass(frozen=True, slots=True)
