@@ -21,6 +21,7 @@ from weft.models.networks.reading import AGAIN, every_key, read_tensors, transla
 
 __all__ = ["add_offset", "add_style", "fuse_lora"]
 
+ALPHA = ".alpha"
 ADAPTER = "weft"  # the name of a LoRA between its loading and its fusing
 
 
@@ -99,33 +100,49 @@ def fuse_lora(file: Path, scale: float, network: nn.Module, encoders: Sequence[n
 
     ModelMismatch unless every tensor of the file finds its layer. A `scale` of 0 leaves every bit as it was.
     """
-    read_tensors(file)  # whether it is whole is another question than whether it fits
+    raw = read_tensors(file)  # whether it is whole is another question than whether it fits
     remedy = "give a LoRA that was trained on this base's family"
     with translated(f"{file.name} as a LoRA of this base", remedy, ModelMismatch):
-        tensors, alphas, metadata = _convert(file, network, layout)
+        tensors, metadata = _convert(file, raw, network, layout)
         folders = [layout.network.folder, *(slot.folder for slot in layout.text_encoders[: layout.lora_encoders])]
         named = dict(zip(folders, (network, *encoders), strict=False))  # later encoders are not theirs to change
         prefixes = {prefix: len(_below(tensors, prefix)) for prefix in named}
         unfitting = len(tensors) - sum(prefixes.values())
         for prefix in (prefix for prefix, count in prefixes.items() if count):
-            _inject(layout, prefix, named[prefix], tensors, alphas, metadata)
+            _inject(layout, prefix, named[prefix], tensors, metadata)
             unfitting += prefixes[prefix] - _fuse(named[prefix], scale)
     if unfitting:
         raise ModelMismatch(f"{unfitting} of {len(tensors)} tensors of {file.name} match nothing in this base", remedy)
 
 
-def _convert(file: Path, network: Any, layout: Layout) -> tuple[dict[str, Tensor], Any, Any]:
-    """(tensors by diffusers' names, alphas, metadata): trainers have their own names, diffusers knows them."""
-    options = {"weight_name": file.name, "use_safetensors": True, "local_files_only": True}
+def _convert(
+    file: Path, tensors: Mapping[str, Tensor], network: Any, layout: Layout
+) -> tuple[dict[str, Tensor], Any, Any]:
+    """(tensors by diffusers' names, metadata): trainers have their own names, and diffusers knows them."""
+    options: dict[str, Any] = {"return_lora_metadata": True}
     if layout.network.folder == "unet":
         options["unet_config"] = network.config
-    tensors, *alphas, metadata = layout.lora.lora_state_dict(str(file.parent), return_lora_metadata=True, **options)
-    return tensors, alphas[0] if alphas else None, metadata
+    if any(key.endswith(ALPHA) for key in tensors):
+        source = _scaled(tensors)
+    else:  # what else there is to know is in the file's metadata
+        source = str(file.parent)
+        options |= {"weight_name": file.name, "use_safetensors": True, "local_files_only": True}
+    found, *_, metadata = layout.lora.lora_state_dict(source, **options)
+    return found, metadata
 
 
-def _inject(layout: Layout, prefix: str, module: Any, tensors: Any, alphas: Any, metadata: Any) -> None:
+def _scaled(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """kohya's alphas as part of the weights: diffusers takes one alpha for all layers of a text encoder."""
+    scaled = {key: tensor for key, tensor in tensors.items() if not key.endswith(ALPHA)}
+    for key in tensors.keys() - scaled.keys():
+        down, up = (f"{key.removesuffix(ALPHA)}.lora_{end}.weight" for end in ("down", "up"))
+        scaled[up] = tensors[up].float() * (tensors[key].item() / tensors[down].shape[0])
+    return scaled
+
+
+def _inject(layout: Layout, prefix: str, module: Any, tensors: Any, metadata: Any) -> None:
     """peft's layers around those that the LoRA names."""
-    options = {"prefix": prefix, "network_alphas": alphas, "metadata": metadata, "adapter_name": ADAPTER}
+    options = {"prefix": prefix, "network_alphas": None, "metadata": metadata, "adapter_name": ADAPTER}
     if prefix == layout.network.folder:
         module.load_lora_adapter(tensors, **options)
     else:

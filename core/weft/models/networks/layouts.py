@@ -20,10 +20,10 @@ from transformers import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
-    Qwen2TokenizerFast,
+    Qwen2TokenizerFast,  # pyright: ignore[reportAttributeAccessIssue]  # a name that is only made at run time
     Qwen3ForCausalLM,
     T5EncoderModel,
-    T5TokenizerFast,
+    T5TokenizerFast,  # pyright: ignore[reportAttributeAccessIssue]
 )
 
 from weft.errors import UnknownName
