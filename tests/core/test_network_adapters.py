@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
@@ -50,11 +51,11 @@ def offset(models_folder: Path, tmp_path: Path, relighting: str) -> Path:
 def test_merged_is_base_plus_offset_on_every_key(models_folder: Path, relighting: str) -> None:
     base = load_file(models_folder / SD15 / "unet/diffusion_pytorch_model.safetensors")
     added = load_file(found(models_folder, relighting, ["offset"])["offset"])
-    unet = components(models_folder, relighting, ["base", "offset"]).network
+    unet: Any = components(models_folder, relighting, ["base", "offset"]).network
     merged = weights(unet)
     assert merged.keys() == base.keys() == added.keys()
     channels = {"ic-light": 8, "ic-light-background": 12}[relighting]
-    assert unet.config["in_channels"] == channels  # type: ignore[index]
+    assert unet.config["in_channels"] == channels
     for key in base.keys() - {"conv_in.weight"}:
         assert torch.equal(merged[key], base[key] + added[key]), key
     first = torch.zeros(len(base["conv_in.weight"]), channels, 3, 3)
@@ -66,8 +67,8 @@ def test_offset_of_zeros_is_the_base_blind_to_the_added_channels(
     models_folder: Path, offset: Path, relighting: str
 ) -> None:
     changed(offset, lambda tensors: [tensor.zero_() for tensor in tensors.values()])
-    unet = components(models_folder, relighting, ["base"], paths={"offset": offset}).network
-    base = components(models_folder, "sd15").network
+    unet: Any = components(models_folder, relighting, ["base"], paths={"offset": offset}).network
+    base: Any = components(models_folder, "sd15").network
     first, stock = unet.conv_in.weight, base.conv_in.weight
     assert torch.equal(first[:, :4], stock)
     assert not first[:, 4:].any()
@@ -179,7 +180,7 @@ def test_lora_of_two_text_encoders(models_folder: Path, tmp_path: Path) -> None:
     base = components(models_folder, "sdxl")
     tensors = {}
     for i, encoder in enumerate(base.text_encoders, 1):
-        name, layer = next((n, m) for n, m in encoder.named_modules() if n.endswith("q_proj"))
+        name, layer = next((n, cast(Any, m)) for n, m in encoder.named_modules() if n.endswith("q_proj"))
         stem = f"text_encoder{'_2' if i == 2 else ''}.{'' if name.startswith('text_model') else 'text_model.'}{name}"
         tensors[f"{stem}.lora_A.weight"] = gaussian(RANK, layer.in_features, seed=i)
         tensors[f"{stem}.lora_B.weight"] = gaussian(layer.out_features, RANK, seed=10 + i)
@@ -242,13 +243,13 @@ STYLED = ["base", "style", "image_encoder"]
 @pytest.mark.parametrize("name", ["sd15", "sdxl"])
 def test_style_adapter_holds_the_weights_of_its_file(models_folder: Path, name: str) -> None:
     tensors = load_file(found(models_folder, name, ["style"])["style"])
-    stock, unet = (components(models_folder, name, roles).network for roles in (["base"], STYLED))
-    crossing = [processor for key, processor in unet.attn_processors.items() if "attn2" in key]  # type: ignore[union-attr]
+    stock, unet = (cast(Any, components(models_folder, name, roles).network) for roles in (["base"], STYLED))
+    crossing = [processor for key, processor in unet.attn_processors.items() if "attn2" in key]
     for i, processor in enumerate(crossing):
         assert torch.equal(processor.to_k_ip[0].weight, tensors[f"ip_adapter.{2 * i + 1}.to_k_ip.weight"])
         assert torch.equal(processor.to_v_ip[0].weight, tensors[f"ip_adapter.{2 * i + 1}.to_v_ip.weight"])
     assert 2 * len(crossing) == sum(key.startswith("ip_adapter.") for key in tensors)
-    projection = unet.encoder_hid_proj.image_projection_layers[0]  # type: ignore[union-attr]
+    projection = unet.encoder_hid_proj.image_projection_layers[0]
     assert torch.equal(projection.image_embeds.weight, tensors["image_proj.proj.weight"])
     after = weights(unet)
     assert all(torch.equal(after[key], weight) for key, weight in weights(stock).items())

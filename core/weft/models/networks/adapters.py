@@ -115,9 +115,7 @@ def fuse_lora(file: Path, scale: float, network: nn.Module, encoders: Sequence[n
         raise ModelMismatch(f"{unfitting} of {len(tensors)} tensors of {file.name} match nothing in this base", remedy)
 
 
-def _convert(
-    file: Path, tensors: Mapping[str, Tensor], network: Any, layout: Layout
-) -> tuple[dict[str, Tensor], Any, Any]:
+def _convert(file: Path, tensors: Mapping[str, Tensor], network: Any, layout: Layout) -> tuple[dict[str, Tensor], Any]:
     """(tensors by diffusers' names, metadata): trainers have their own names, and diffusers knows them."""
     options: dict[str, Any] = {"return_lora_metadata": True}
     if layout.network.folder == "unet":
