@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["EMBEDDED", "check_able", "shows_geometry", "wish_of"]
 
 EMBEDDED = "exemplar"  # the denoiser that needs no files
-PROVIDED = {"retexture": frozenset({"image"})}  # what tasks can give to models that cannot do without
+PROVIDED = {"retexture": frozenset({"image", "mask"})}  # what tasks can give to models that cannot do without
 GB = 10**9
 
 
@@ -41,6 +41,8 @@ def check_able(
 
     card = card_named(model)
     _check_task(task, params, card)
+    if "background" in card.needs and "exemplar" not in arrays:
+        raise WireError("invalid_input", f"{model} lights by a background, and there is none", "give a reference image")
     wish = wish_of(params, arrays)
     if absent := absent_packages(loras=bool(wish.request.loras)):
         raise WireError("missing_dependency", f"{model} needs the packages {', '.join(absent)}", install_command())
@@ -69,9 +71,10 @@ def _check_task(task: str, params: Mapping[str, Any], card: Card) -> None:
         message = f"{task} cannot be done with {card.name}"
         raise WireError("model_mismatch", message, f"leave the model at {EMBEDDED}")
     if lacking := card.needs - PROVIDED.get(task, frozenset()):
-        message = f"{card.name} needs an {' and a '.join(sorted(lacking))} to work on, which {task} does not have"
+        message = f"{card.name} works on what is there ({', '.join(sorted(lacking))}), which {task} does not give it"
         able = ", ".join(name for name, given in PROVIDED.items() if card.needs <= given)
-        raise WireError("model_mismatch", message, f"use it for {able}, or choose a model that paints from nothing")
+        paints = "choose a model that paints from nothing, as sd15"
+        raise WireError("model_mismatch", message, f"use it for {able}, or {paints}" if able else paints)
 
 
 def _check_memory(resolved: Resolved, budget: int, weight_bytes: int) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from weft_server.models_command import NETWORKS
+from weft_server.packages import absent_packages, install_command, unusable_classes
 from weft_server.terminal import say
 from weft_wire.client import Client
 from weft_wire.errors import WireError
@@ -25,6 +25,13 @@ __all__ = ["Finding", "add_parser", "examine"]
 
 NEEDED = ("numpy", "pyzmq", "msgpack", "torch", "numba", "scipy", "pillow", "xatlas", "rich")
 OPTIONAL = {"OpenEXR": "reads depth maps from .exr", "zstandard": "reads .spz files of version 4"}
+NETWORKS = {
+    "diffusers": "models with trained weights",
+    "transformers": "their text encoders",
+    "safetensors": "their files",
+    "accelerate": "loads them with less memory",
+    "peft": "LoRA",
+}
 FREE = 2 << 30  # bytes of disk that are comfortable
 
 
@@ -66,6 +73,7 @@ def examine() -> Iterator[Finding]:
     for name, use in OPTIONAL.items():
         finding = _package(name, needed=False)
         yield replace(finding, found=f"{finding.found} ({use})")
+    yield from _networks()
     yield _models()
     yield _server()
 
@@ -120,10 +128,32 @@ def _cuda() -> Finding:
     return Finding("absent", "cuda", f"none: {os.cpu_count()} CPU cores compute")
 
 
+def _networks() -> Iterator[Finding]:
+    """The packages behind models with trained weights, and whether what they export can be used."""
+    for name, use in NETWORKS.items():
+        finding = _package(name, needed=False)
+        remedy = install_command() if finding.state == "absent" else ""
+        yield replace(finding, found=f"{finding.found} ({use})", remedy=remedy)
+    if absent_packages():
+        return
+    try:
+        unusable = unusable_classes()
+    except (subprocess.SubprocessError, OSError):
+        yield Finding("bad", "networks", "diffusers or transformers cannot be imported", f"{install_command()} -U")
+        return
+    if unusable:
+        yield Finding("bad", "networks", f"cannot be used: {', '.join(unusable)}", f"{install_command()} -U")
+
+
 def _models() -> Finding:
-    there = sum(network.folder.is_dir() for network in NETWORKS)
-    text = f"the embedded denoiser; {there} of {len(NETWORKS)} with trained weights on disk"
-    return Finding("good", "models", text, "" if there else "`weft models` lists them; none is needed")
+    from weft.models.cards import CARDS
+    from weft.models.library import Library
+
+    library = Library.from_environment()
+    there = [card.name for card in CARDS.values() if library.has(card)]
+    text = f"the embedded denoiser; {len(there)} of {len(CARDS)} with trained weights"
+    named = f"{text} ({', '.join(there)})" if there else text
+    return Finding("good", "models", named, "" if there else "`weft models` lists them; none is needed")
 
 
 def _server() -> Finding:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from weft.errors import MissingDependency
+from weft.models.cards import CARDS
+from weft.models.device_memory import memory_for_models
 from weft.models.library import Library
+from weft.models.requests import EMBEDDED
+from weft.tasks.events import Event, Result
 from weft_server.packages import absent_packages, install_command
 
 if TYPE_CHECKING:
     from weft.models.networks.cache import ModelCache
 
-__all__ = ["cache", "device", "dtype_on", "unload"]
+__all__ = ["announced", "cache", "device", "dtype_on", "unload"]
 
 
 @functools.cache
@@ -22,7 +27,7 @@ def cache() -> ModelCache:
     """The models that are loaded. Raises MissingDependency without diffusers and its company."""
     if absent := absent_packages():
         raise MissingDependency(f"models with trained weights need {', '.join(absent)}", install_command())
-    from weft.models.networks.cache import ModelCache, memory_for_models  # seconds: only jobs with a network wait
+    from weft.models.networks.cache import ModelCache  # seconds: only jobs with a network wait
 
     where = device()
     return ModelCache(Library.from_environment(), where, dtype_on(where), memory_for_models(where))
@@ -37,6 +42,15 @@ def dtype_on(where: torch.device) -> torch.dtype:
     return torch.bfloat16 if where.type == "cuda" else torch.float32
 
 
-def unload(name: str | None = None) -> list[str]:
-    """Free the models of that card, or all; returns the names of those that were loaded."""
-    return cache().unload(name) if cache.cache_info().currsize else []
+def announced() -> dict[str, Any]:
+    """What a server tells of its models at its start: those whose files are here, and the room for their weights."""
+    library, where = Library.from_environment(), device()
+    here = [card.name for card in CARDS.values() if library.has(card)]
+    room = {"model_memory": memory_for_models(where), "weight_bytes": dtype_on(where).itemsize}
+    return {"models": [EMBEDDED, *here], **room}
+
+
+def unload(name: str) -> Iterator[Event]:
+    """The task: free the models of that card, or all for "". The result's info lists those that were loaded."""
+    gone = cache().unload(name or None) if cache.cache_info().currsize else []
+    yield Result({}, {"unloaded": gone})

@@ -1,53 +1,50 @@
-"""`weft models`: what the server can paint with, what it could, and where it looks."""
+"""`weft models`: what this machine can paint with, what it could, whose terms that is under, and how to get it.
+
+`weft models check NAME` loads a model and runs one step; `weft models unload` frees the memory of a running server.
+"""
 
 from __future__ import annotations
 
 import argparse
-import os
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from weft_server import models_check, models_unload
+from weft_server.model_folders import add_models, folders_of
+from weft_server.packages import absent_packages, install_command
 from weft_server.terminal import say
 
-__all__ = ["NETWORKS", "add_parser", "cache_folder"]
+if TYPE_CHECKING:
+    from weft.models.cards import Card, Part
+    from weft.models.library import Library
 
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A model with trained weights: its name at the Hugging Face hub, and what it is for."""
-
-    name: str
-    role: str
-
-    @property
-    def folder(self) -> Path:
-        """Where the ordinary download puts it."""
-        return cache_folder() / f"models--{self.name.replace('/', '--')}"
-
-
-NETWORKS = (
-    Network("stable-diffusion-v1-5/stable-diffusion-v1-5", "textures from any words"),
-    Network("lllyasviel/control_v11f1p_sd15_depth", "keeps them to the shape"),
-    Network("stabilityai/stable-diffusion-xl-base-1.0", "sharper textures"),
-    Network("xinsir/controlnet-union-sdxl-1.0", "keeps those to the shape"),
-    Network("timbrooks/instruct-pix2pix", "edits by instruction"),
-    Network("lllyasviel/ic-light", "relighting"),
-)
-
-
-def cache_folder() -> Path:
-    """The Hugging Face cache: $HF_HUB_CACHE, $HF_HOME/hub, or its place in the user's home."""
-    default = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface") / "hub"
-    return Path(os.environ.get("HF_HUB_CACHE") or default)
+__all__ = ["add_parser", "size_of"]
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("models", help="list models and built-in materials", description=__doc__)
+    parser = commands.add_parser("models", help="list, check and unload models", description=__doc__)
+    add_models(parser)
     parser.set_defaults(run=_run)
+    more = parser.add_subparsers(metavar="COMMAND", parser_class=type(parser))
+    models_check.add_parser(more)
+    models_unload.add_parser(more)
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from weft.models.library import Library
+
+    library = Library.from_environment(folders_of(arguments))
+    _embedded()
+    say()
+    _networks(library)
+    say()
+    _parts(library)
+    if names := library.names():
+        say()
+        say(f"in these folders too, for --checkpoint and --loras: {', '.join(names)}")
+    return 0
+
+
+def _embedded() -> None:
     from weft.models.materials import MATERIALS
 
     say("embedded (needs no download)")
@@ -55,10 +52,55 @@ def _run(arguments: argparse.Namespace) -> int:
     width = max(map(len, MATERIALS))
     for material in MATERIALS.values():
         say(f"    {material.name:{width}}  {material.description}")
-    say()
-    say(f"with trained weights (looked for in {cache_folder()}; this version cannot use them yet)")
-    width = max(len(network.name) for network in NETWORKS)
-    for network in NETWORKS:
-        state = "on disk" if network.folder.is_dir() else f"missing: hf download {network.name}"
-        say(f"  {network.name:{width}}  {network.role}: {state}")
-    return 0
+
+
+def _networks(library: Library) -> None:
+    """One line a model: what it does, the memory it needs, whether it is there."""
+    from weft.models.cards import CARDS
+
+    say("with trained weights (memory: of a GPU, for one view, about)")
+    if absent := absent_packages(loras=True):
+        say(f"  they need {', '.join(absent)}: {install_command()}")
+    width, longest = max(map(len, CARDS)), max(len(card.help) for card in CARDS.values())
+    for card in CARDS.values():
+        say(f"  {card.name:{width}}  {size_of(card.memory):>7}  {card.help:{longest}}  {_state(library, card)}")
+
+
+def _state(library: Library, card: Card) -> str:
+    absent = [part for part in card.parts if library.find_part(part) is None]
+    if not library.has(card):
+        return f"missing ({', '.join(part.role for part in absent if not part.optional)})"
+    return f"ready, without {', '.join(part.role for part in absent)}" if absent else "ready"
+
+
+def _parts(library: Library) -> None:
+    """Every part once: its licence, where it is, or how it is fetched."""
+    from weft.models.fetching import fetch_command
+
+    say("their parts")
+    for parts, users in _by_files():
+        part, where = parts[0], library.find_part(parts[0])
+        remark = f" ({part.remark.upper()})" if part.remark else ""
+        say(f"  {part.source}: {', '.join(dict.fromkeys(part.role for part in parts))} of {', '.join(users)}")
+        say(f"    licence: {part.licence}{remark}")
+        say(f"    here: {where}" if where else f"    missing, {size_of(part.size)}: {fetch_command(part)}")
+    say(f"searched: {library.places()}")
+
+
+def _by_files() -> list[tuple[list[Part], list[str]]]:
+    """Parts that are the same files together, with the names of the models that use them."""
+    from weft.models.cards import CARDS
+
+    users: dict[tuple[str, tuple[str, ...]], dict[str, list[Part]]] = {}
+    for card in CARDS.values():
+        for part in card.parts:
+            users.setdefault((part.source, part.files), {}).setdefault(card.name, []).append(part)
+    return [([part for parts in by_name.values() for part in parts], list(by_name)) for by_name in users.values()]
+
+
+def size_of(count: int) -> str:
+    """Bytes, in the units that publishers use."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}" if count < 100 * size else f"{count / size:.0f} {unit}"
+    return f"{count} B"

@@ -3,18 +3,46 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import subprocess
 import sys
 
-__all__ = ["FOR_LORAS", "FOR_NETWORKS", "absent_packages", "install_command"]
+__all__ = ["FOR_LORAS", "FOR_NETWORKS", "absent_packages", "install_command", "unusable_classes"]
 
 FOR_NETWORKS = ("diffusers", "transformers", "safetensors")
 FOR_LORAS = ("peft",)
+USED = {  # classes that loading needs; where a package of theirs is absent, they are there and fail at their first use
+    "diffusers": (
+        "UNet2DConditionModel", "AutoencoderKL", "AutoencoderTiny", "ControlNetModel", "ControlNetUnionModel",
+        "SD3Transformer2DModel", "Flux2Transformer2DModel", "AutoencoderKLFlux2",
+    ),
+    "transformers": (
+        "CLIPTextModel", "CLIPTextModelWithProjection", "CLIPVisionModelWithProjection", "CLIPTokenizer",
+        "T5EncoderModel", "T5TokenizerFast", "Qwen3ForCausalLM", "Qwen2TokenizerFast",
+    ),
+}  # fmt: skip
 
 
 def absent_packages(*, loras: bool = False) -> list[str]:
     """Names of packages that networks need and that are not installed."""
     wanted = FOR_NETWORKS + FOR_LORAS * loras
     return [name for name in wanted if importlib.util.find_spec(name) is None]
+
+
+def unusable_classes() -> list[str]:
+    """Names of classes that the installed packages lack, or only pretend to have. Asked in a process of its own: the
+    packages take seconds to import, and may take the asker along. Raises OSError, SubprocessError."""
+    code = (
+        "import importlib, json, sys\n"
+        "for package, names in json.loads(sys.argv[1]).items():\n"
+        "    module = importlib.import_module(package)\n"
+        "    for name in names:\n"
+        "        found = getattr(module, name, None)\n"
+        "        if found is None or type(found).__name__ == 'DummyObject':\n"
+        "            print(f'{package}.{name}')\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, json.dumps(USED)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout.split()
 
 
 def install_command() -> str:

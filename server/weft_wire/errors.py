@@ -25,6 +25,7 @@ CODES: dict[str, str] = {
     "key_file": "a key file is missing, unreadable or malformed",
     "malformed": "the bytes received are no valid message",
     "missing_blob": "an input array was never uploaded, or has expired",
+    "missing_dependency": "a package that the job needs is not installed on the server",
     "model_mismatch": "parts of models that do not belong together",
     "model_missing": "a model whose files are not on the server; the hint says how to get them",
     "not_connected": "the connection was lost and did not come back in time",

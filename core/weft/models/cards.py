@@ -46,7 +46,7 @@ class Card:
     resolution: int  # px, of the images it was trained on
     view_size: int  # px, of the views that a job uses unless it says otherwise
     guidance: float  # of text, unless a job says otherwise
-    needs: frozenset[str] = frozenset()  # inputs it cannot do without: "image" (something to edit), "mask" (where)
+    needs: frozenset[str] = frozenset()  # it cannot do without: "image" (to edit), "mask" (where), "background"
     memory: int = 0  # bytes of the device that one view needs in 16 bits, weights included, about
     image_guidance: float = 1.5  # of the image, where it is edited by instruction
 
@@ -119,13 +119,15 @@ def _style(weights: str, size: int) -> tuple[Part, Part]:
 _SD15_STYLE = _style("models/ip-adapter_sd15.safetensors", 45_000_000)
 
 
-def _relighting(name: str, help: str, file: str, guidance: float) -> Card:
+def _relighting(name: str, help: str, file: str, guidance: float, needs: frozenset[str]) -> Card:
     offset = Part("offset", "lllyasviel/ic-light", OPENRAIL, size=1_719_000_000, files=(file,))
     return Card(
         name, help, "sd15", (_SD15_BASE, offset, _SD15_PREVIEW), resolution=512, view_size=512, guidance=guidance,
-        needs=_IMAGE, memory=4 * _GB,
+        needs=needs, memory=4 * _GB,
     )  # fmt: skip
 
+
+_KLEIN = Part("base", "black-forest-labs/FLUX.2-klein-4B", APACHE, size=15_980_000_000)
 
 _ALL = (
     Card(
@@ -156,8 +158,11 @@ _ALL = (
         ),
         resolution=512, view_size=512, guidance=7.5, needs=_IMAGE | {"mask"}, memory=5 * _GB,
     ),
-    _relighting("ic-light", "relights an object by words", "iclight_sd15_fc.safetensors", 2.0),
-    _relighting("ic-light-background", "relights an object by its background", "iclight_sd15_fbc.safetensors", 7.0),
+    _relighting("ic-light", "relights an object by words", "iclight_sd15_fc.safetensors", 2.0, _IMAGE),
+    _relighting(
+        "ic-light-background", "relights an object by its background", "iclight_sd15_fbc.safetensors", 7.0,
+        _IMAGE | {"background"},
+    ),
     Card(
         "sd3.5-medium", "paints from long prompts: Stable Diffusion 3.5, a flow model", "sd3",
         (
@@ -167,9 +172,12 @@ _ALL = (
         resolution=1024, view_size=1024, guidance=4.5, memory=19 * _GB,
     ),
     Card(
-        "flux2-klein", "paints and edits in few steps: FLUX.2 klein 4B, a flow model", "flux2",
-        (Part("base", "black-forest-labs/FLUX.2-klein-4B", APACHE, size=15_980_000_000),),
+        "flux2-klein", "paints in few steps: FLUX.2 klein 4B, a flow model", "flux2", (_KLEIN,),
         resolution=1024, view_size=1024, guidance=1.0, memory=18 * _GB,
+    ),
+    Card(
+        "flux2-klein-edit", "edits what is there by instruction, in few steps: FLUX.2 klein 4B", "flux2", (_KLEIN,),
+        resolution=1024, view_size=1024, guidance=1.0, needs=_IMAGE, memory=19 * _GB,
     ),
 )  # fmt: skip
 CARDS: dict[str, Card] = {card.name: card for card in _ALL}

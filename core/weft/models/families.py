@@ -40,7 +40,7 @@ COMPONENTS = {
 OPTIONAL = {"sd3": {"text_encoder_3": "T5EncoderModel"}}
 CONFIGS = {"scheduler": "scheduler_config.json", "tokenizer": "tokenizer_config.json"}
 # Channels of the network's input for each channel of the latent, and on top of them.
-INPUTS = {"instruct-pix2pix": (2, 0), "sd15-inpainting": (2, 1), "flux2-klein": (4, 0)}
+INPUTS = {"instruct-pix2pix": (2, 0), "sd15-inpainting": (2, 1), "flux2-klein": (4, 0), "flux2-klein-edit": (4, 0)}
 SINGLE_FILES = {  # a weight whose name begins like this tells the family of a single file
     "model.diffusion_model.joint_blocks.": "sd3",
     "model.diffusion_model.double_blocks.": "flux",

@@ -69,6 +69,10 @@ class Library:
                 return place
         return None
 
+    def has(self, card: Card) -> bool:
+        """Whether all that a card cannot do without is here; not whether it is whole."""
+        return all(part.optional or self.find_part(part) for part in card.parts)
+
     def resolve(self, request: ModelRequest) -> Resolved:
         """The files of a request, checked. Raises UnknownName, ModelMissing, BadCheckpoint, ModelMismatch, and
         InvalidInput for what is no name."""
@@ -136,7 +140,7 @@ class Library:
 
     def missing(self, part: Part) -> ModelMissing:
         """What to say of a part that is not here."""
-        message = f"{part.source} is not on this machine (searched: {self.places()})"
+        message = f"{part.source} is not on this machine; searched: {self.places()}"
         return ModelMissing(message, f"fetch it: {fetch_command(part)}")
 
     def _found(self, source: str) -> Iterator[Path]:
@@ -152,7 +156,7 @@ class Library:
                     return pickle_refusal(place)
         if name.count("/") == 1:
             command = whole_command(name) if what == "checkpoint" else f"hf download {name}"
-            message = f"the {what} {name} is not on this machine (searched: {self.places()})"
+            message = f"the {what} {name} is not on this machine; searched: {self.places()}"
             return ModelMissing(message, f"fetch it: {command}")
         near = difflib.get_close_matches(name, self.names(), 3, 0.5)
         hint = f"did you mean {', '.join(near)}?" if near else f"put it into one of these folders: {self.places()}"

@@ -14,6 +14,7 @@ from weft_wire.jobs.retexture import RETEXTURE, RetextureParams
 from weft_wire.jobs.splat_texture import SPLAT_TEXTURE, SplatTextureParams
 from weft_wire.jobs.task import Task, check_inputs, group_of
 from weft_wire.jobs.texture import TEXTURE, TextureParams
+from weft_wire.jobs.unload import UNLOAD, UnloadParams
 
 __all__ = [
     "ILLUSION",
@@ -22,18 +23,20 @@ __all__ = [
     "SPLAT_TEXTURE",
     "TASKS",
     "TEXTURE",
+    "UNLOAD",
     "IllusionParams",
     "PanoramaParams",
     "RetextureParams",
     "SplatTextureParams",
     "Task",
     "TextureParams",
+    "UnloadParams",
     "check_inputs",
     "group_of",
     "task_named",
 ]
 
-TASKS: dict[str, Task] = {task.name: task for task in (TEXTURE, RETEXTURE, ILLUSION, PANORAMA, SPLAT_TEXTURE)}
+TASKS: dict[str, Task] = {task.name: task for task in (TEXTURE, RETEXTURE, ILLUSION, PANORAMA, SPLAT_TEXTURE, UNLOAD)}
 
 
 def task_named(name: str, tasks: Mapping[str, Task] = TASKS) -> Task:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +10,7 @@ import torch
 
 from weft.errors import OutOfMemory
 from weft.models.cards import CARDS, Card, ModelRequest
+from weft.models.device_memory import memory_for_models
 from weft.models.library import Resolved
 from weft.models.networks.batching import release_memory
 from weft.models.networks.compiling import compile_networks
@@ -22,7 +22,6 @@ from weft.models.networks.open_model import open_model
 __all__ = ["COMPILE", "LoadedModel", "ModelCache", "memory_for_models"]
 
 COMPILE = "compile"  # among the options of a request
-_SHARE_OF_GPU, _SHARE_OF_RAM = 0.8, 0.5  # for weights; the rest is for what is computed
 
 
 class Load(Protocol):
@@ -135,13 +134,6 @@ class ModelCache:
             del self._models[next(iter(self._models))]
         if len(self._models) < before:
             release_memory()
-
-
-def memory_for_models(device: torch.device) -> int:
-    """Bytes that weights may take on a device: most of a GPU's memory, half of this machine's for the CPU."""
-    if device.type == "cuda":
-        return int(_SHARE_OF_GPU * torch.cuda.get_device_properties(device).total_memory)
-    return int(_SHARE_OF_RAM * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
 def _estimate(resolved: Resolved, dtype: torch.dtype) -> int:

@@ -1,0 +1,150 @@
+"""`weft models check NAME`: are the files whole, do they load, does one denoising step give numbers."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING, Any
+
+from weft_server.model_folders import add_models, folders_of
+from weft_server.packages import absent_packages, install_command
+from weft_server.terminal import say
+from weft_wire.errors import WireError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from weft.models.library import Resolved
+    from weft.models.networks.components import Components
+    from weft.models.networks.image_model import ImageModel
+    from weft.models.requests import ModelWish
+
+__all__ = ["add_parser"]
+
+SIDE = 64  # px of the view that is denoised, at least
+SEED = 0
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser("check", help="load a model and run one step", description=__doc__)
+    parser.add_argument("name", metavar="NAME", help="of a model, as `weft models` lists them")
+    parser.add_argument("--checkpoint", default="", metavar="NAME", help="these weights instead of the model's own")
+    parser.add_argument("--loras", default="", metavar="NAMES", help="as in rusty:0.8, painted")
+    parser.add_argument("--control", default="", metavar="KINDS", help="as in depth, canny:0.5; none; all by default")
+    parser.add_argument("--style", action="store_true", help="with the adapter that takes a picture for words")
+    add_models(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from weft.models.cards import card_named, notice
+    from weft.models.library import Library
+    from weft.models.requests import parse
+
+    card = card_named(arguments.name)
+    library = Library.from_environment(folders_of(arguments))
+    wish = parse(
+        card.name, arguments.checkpoint, arguments.loras, arguments.control or _present(library, card),
+        style=arguments.style,
+    )  # fmt: skip
+    if arguments.style and not wish.request.style:
+        raise WireError("invalid_input", f"{card.name} has no style adapter", "leave --style out")
+    say(f"{card.name}: {card.help}")
+    started = time.perf_counter()
+    resolved = library.resolve(wish.request)
+    say(f"files: {_size(resolved.bytes)} in {', '.join(resolved.paths)}; whole and of one family{_since(started)}")
+    say(f"licences: {', '.join(dict.fromkeys(part.licence for part in card.parts if part.role in resolved.paths))}")
+    if text := notice(card, resolved.paths):
+        say(f"note: {text}")
+    if absent := absent_packages(loras=bool(wish.request.loras)):
+        raise WireError("missing_dependency", f"{card.name} needs {', '.join(absent)}", install_command())
+    _step(_loaded(resolved, wish), wish)
+    return 0
+
+
+def _present(library: Any, card: Any) -> str:
+    """All controls whose nets are here."""
+    kinds = [kind for kind in card.controls if library.find_part(card.part(f"control:{kind}"))]
+    return ", ".join(kinds) or "none"
+
+
+def _loaded(resolved: Resolved, wish: ModelWish) -> ImageModel:
+    """The model; one line for each of its networks."""
+    import torch
+
+    from weft.models.networks.loading import load
+    from weft.models.networks.open_model import open_model
+    from weft_server.loaded_models import device, dtype_on
+
+    torch.set_num_threads(1)
+    where = device()
+    started = time.perf_counter()
+    components = load(resolved, wish.request, device=where, dtype=dtype_on(where))
+    model = open_model(components)
+    for name, module in _modules(components):
+        held = sum(t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers()))
+        dtype = str(next(module.parameters()).dtype).removeprefix("torch.")
+        say(f"  {name:28} {type(module).__name__:29} {dtype:9} {_size(held):>8}")
+    say(f"loaded: {_size(components.bytes)} on {where}{_since(started)}")
+    return model
+
+
+def _modules(components: Components) -> list[tuple[str, Any]]:
+    named = [("network", components.network), ("vae", components.vae)]
+    named += [(f"text encoder {i + 1}", encoder) for i, encoder in enumerate(components.text_encoders)]
+    nets: dict[int, tuple[str, Any]] = {}
+    for kind, net in components.controlnets.items():
+        before = f"{nets[id(net)][0]}, {kind}" if id(net) in nets else f"control {kind}"
+        nets[id(net)] = (before, net)
+    named += nets.values()
+    more = {"image encoder": components.image_encoder, "preview": components.tiny_vae}
+    return named + [(name, module) for name, module in more.items() if module is not None]
+
+
+def _step(model: ImageModel, wish: ModelWish) -> None:
+    """Denoise noise once at the noisiest level and decode it; numbers that are none are refused."""
+    import torch
+
+    from weft.errors import BadCheckpoint
+    from weft.noise import gaussian, generator
+
+    side = -(-SIDE // model.unit) * model.unit
+    denoiser = model.bind(_conditioning(model, wish, side))
+    level = model.levels.schedule(4).levels[0]
+    latent = side // model.codec.factor
+    x = gaussian((1, model.codec.channels, latent, latent), generator(SEED, 0)) * level.sigma
+    started = time.perf_counter()
+    x0: Tensor = denoiser(x.to(model.device), level)
+    spent = _since(started)
+    started = time.perf_counter()
+    image = model.codec.decode(x0)
+    if not (torch.isfinite(x0).all() and torch.isfinite(image).all()):
+        raise BadCheckpoint(f"{model.card.name} computes numbers that are none", "its weights are damaged: fetch again")
+    say(f"step: latent {model.codec.channels} x {latent} x {latent}{spent}")
+    say(f"decode: {side} x {side} px{_since(started)}")
+
+
+def _conditioning(model: ImageModel, wish: ModelWish, side: int) -> Any:
+    """Everything that the model needs, grey; relighting needs to know the object too."""
+    import torch
+
+    from weft.models.networks.image_model import Conditioning, Control
+
+    grey = torch.zeros(1, 3, side, side)
+    pictures: dict[str, Any] = {"image": grey, "mask": torch.ones(1, 1, side, side), "background": grey}
+    needs = model.card.needs | ({"mask"} if model.card.part("offset") else set())
+    controls = [Control(w.kind, (grey + 1) / 2, w.scale, w.start, w.end) for w in wish.controls]
+    return Conditioning(
+        ("a grey wall",), guidance=model.card.guidance, controls=tuple(controls),
+        style=grey[0] if wish.request.style else None, **{name: pictures[name] for name in needs},
+    )  # fmt: skip
+
+
+def _since(started: float) -> str:
+    return f", {time.perf_counter() - started:.2f} s"
+
+
+def _size(count: int) -> str:
+    from weft_server.models_command import size_of
+
+    return size_of(count)
