@@ -10,7 +10,7 @@ import bpy
 from . import job, server_process
 from .errors import describe
 from .link import LINK
-from .task import SceneTask
+from .task import EMBEDDED, SceneTask
 from .tasks import TASKS
 
 __all__ = ["CLASSES"]
@@ -73,6 +73,25 @@ class WEFT_PT_more(WeftPanel, bpy.types.Panel):
         task = TASKS[context.scene.weft_task]
         for name, label in task.more:
             layout.prop(task.settings_of(context.scene), name, text=label)
+
+
+class WEFT_PT_model(WeftPanel, bpy.types.Panel):
+    bl_label = "Model"
+    bl_idname = "WEFT_PT_model"
+    bl_parent_id = "WEFT_PT_texture"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return bool(TASKS[context.scene.weft_task].network)
+
+    def draw_rows(self, layout: Any, context: Any) -> None:
+        task = TASKS[context.scene.weft_task]
+        settings = task.settings_of(context.scene)
+        layout.prop(settings, "model")
+        if settings.model != EMBEDDED:
+            for name in task.network:
+                layout.prop(settings, name)
 
 
 def draw_server(layout: Any) -> None:
@@ -162,4 +181,4 @@ def draw_text(layout: Any, message: str, hint: str = "", *, icon: str = "NONE") 
         column.label(text=line, icon="BLANK1" if icon != "NONE" else "NONE")
 
 
-CLASSES = (WEFT_PT_texture, WEFT_PT_more)
+CLASSES = (WEFT_PT_texture, WEFT_PT_more, WEFT_PT_model)

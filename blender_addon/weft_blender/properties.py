@@ -11,7 +11,8 @@ import bpy
 from weft_wire.parameters import Param, params_of
 
 from .desk import DESK
-from .task import SceneTask
+from .link import LINK
+from .task import EMBEDDED, SceneTask
 from .tasks import TASKS
 
 __all__ = ["PROGRESS", "SETTINGS", "TASK", "property_of"]
@@ -35,6 +36,18 @@ def property_of(name: str, kind: Any, default: Any, rule: Param) -> Any:
     return bpy.props.FloatProperty(**options, **limits, subtype="FACTOR" if rule.maximum == 1 else "NONE")
 
 
+def model_property(rule: Param) -> Any:
+    """The model's name, with what the connected server has as suggestions (Blender ≥ 3.3)."""
+
+    def suggestions(_settings: Any, _context: Any, text: str) -> list[str]:
+        names = LINK.welcome.capabilities.get("models", []) if LINK.connected else []
+        return [name for name in names if text.lower() in name]
+
+    return bpy.props.StringProperty(
+        name="Model", description=rule.help, default=EMBEDDED, maxlen=int(rule.maximum or 0), search=suggestions
+    )
+
+
 def title(name: str) -> str:
     return name.replace("_", " ").title()
 
@@ -45,6 +58,9 @@ def settings_class(task: SceneTask) -> type[Any]:
         field.name: property_of(field.name, kind, field.default, rule)
         for field, kind, rule in params_of(task.declaration.params)
     }
+    if "model" in declared:
+        rule = next(rule for field, _, rule in params_of(task.declaration.params) if field.name == "model")
+        declared["model"] = model_property(rule)
     annotations = {**declared, **task.extras}
     name = f"WeftSettings_{task.name}"
     return type(name, (bpy.types.PropertyGroup,), {"__doc__": task.about, "__annotations__": annotations})

@@ -21,13 +21,16 @@ import bpy
 import numpy as np
 
 from weft_wire.jobs import Task
+from weft_wire.jobs.networks import NETWORK
 from weft_wire.parameters import params_of
 
 from .cameras import export_cameras
 from .exemplar import read_image
 from .images import prepare
 
-__all__ = ["REFERENCE", "Collected", "SceneTask", "reference"]
+__all__ = ["EMBEDDED", "REFERENCE", "Collected", "SceneTask", "reference"]
+
+EMBEDDED = "exemplar"  # the model that needs no trained weights
 
 REFERENCE = bpy.props.PointerProperty(
     name="Reference",
@@ -70,6 +73,11 @@ class SceneTask(ABC):
     def settings(self) -> str:
         """The property of scenes that holds this task's settings."""
         return "weft" if self.name == "texture" else f"weft_{self.name}"
+
+    @property
+    def network(self) -> tuple[str, ...]:
+        """The properties that only models with trained weights heed; none where the task has no use for such."""
+        return tuple(field.name for field, _, rule in params_of(self.declaration.params) if rule.section == NETWORK)
 
     # In the panel
 

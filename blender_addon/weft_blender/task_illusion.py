@@ -29,7 +29,7 @@ class IllusionTask(SceneTask):
     target = Picture
     extras = {**{f"exemplar_{slot}": REFERENCE for slot in SLOTS}, "third": THIRD, "result": RESULT}  # noqa: RUF012
     rows = (("size", "Size"), ("steps", "Steps"), ("seed", "Seed"))
-    more = (("case", "Case"), ("model", "Model"))
+    more = (("case", "Case"),)
 
     def draw(self, layout: Any, settings: Any) -> None:
         for slot in SLOTS[: 2 + settings.third]:

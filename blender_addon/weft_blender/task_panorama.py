@@ -39,7 +39,7 @@ class PanoramaTask(SceneTask):
         "result": RESULT,
     }
     rows = (("width", "Width"), ("steps", "Steps"), ("seed", "Seed"))
-    more = (("window", "Views"), ("pattern_scale", "Scale"), ("case", "Case"), ("model", "Model"))
+    more = (("window", "Views"), ("pattern_scale", "Scale"), ("case", "Case"))
 
     def draw(self, layout: Any, settings: Any) -> None:
         super().draw(layout, settings)

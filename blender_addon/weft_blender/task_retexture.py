@@ -48,7 +48,7 @@ class RetextureTask(SceneTask):
         ),
     }
     rows = (("strength", "Strength"), ("size", "Views"), ("steps", "Steps"), ("seed", "Seed"), ("cameras", "Cameras"))
-    more = (("views", "Cameras"), ("pattern_scale", "Scale"), ("decals", "Fine Detail"), ("model", "Model"))
+    more = (("views", "Cameras"), ("pattern_scale", "Scale"), ("decals", "Fine Detail"))
 
     def draw(self, layout: Any, settings: Any) -> None:
         super().draw(layout, settings)

@@ -34,7 +34,7 @@ class SplatTask(SceneTask):
     about = "Give the selected Gaussian splats new colours, in a copy; the old ones stay"
     target = Target
     rows = (("up", "Up"), ("size", "Views"), ("steps", "Steps"), ("seed", "Seed"), ("cameras", "Cameras"))
-    more = (("views", "Cameras"), ("pattern_scale", "Scale"), ("model", "Model"))
+    more = (("views", "Cameras"), ("pattern_scale", "Scale"))
 
     def button(self, context: Any) -> str:
         return super().button(context).replace(self.label, "Texture", 1)

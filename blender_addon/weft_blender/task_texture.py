@@ -51,7 +51,6 @@ class TextureTask(SceneTask):
         ("pattern_scale", "Scale"),
         ("decals", "Fine Detail"),
         ("uv_source", "UV Map"),
-        ("model", "Model"),
     )
 
     def chosen(self, context: Any) -> dict[str, Any]:

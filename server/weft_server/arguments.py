@@ -8,9 +8,12 @@ import sys
 from collections.abc import Container
 from typing import Any, NoReturn
 
+from weft_wire.jobs.networks import NETWORK
 from weft_wire.parameters import from_mapping, params_of
 
 __all__ = ["Parser", "add_options", "options_of"]
+
+SECTIONS = {NETWORK: "with a model that has trained weights"}  # titles of the sections of parameters
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,9 +38,13 @@ class Parser(argparse.ArgumentParser):
 def add_options(parser: Parser, declaration: type[Any], *, but: Container[str] = ()) -> None:
     """One option per field: --texture-size for texture_size, --decals / --no-decals for a switch. `but`: fields that
     the command asks for in its own way."""
+    groups: dict[str, Any] = {"": parser}
     for field, kind, rule in params_of(declaration):
         if field.name in but:
             continue
+        if rule.section not in groups:
+            groups[rule.section] = parser.add_argument_group(SECTIONS[rule.section])
+        group = groups[rule.section]
         option = f"--{field.name.replace('_', '-')}"
         details = [f"{_number(rule.minimum)} to {_number(rule.maximum)}"] if kind in (int, float) else []
         details += [rule.unit] if rule.unit else []
@@ -45,11 +52,11 @@ def add_options(parser: Parser, declaration: type[Any], *, but: Container[str] =
             details.append(f"default {field.default}")
         text = f"{rule.help} ({', '.join(details)})" if details else rule.help
         if kind is bool:
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
+            group.add_argument(option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
         else:
             if any(choice.startswith("-") for choice in rule.choices):
                 parser.dashed[option] = rule.choices
-            parser.add_argument(
+            group.add_argument(
                 option,
                 type=kind,
                 choices=rule.choices or None,

@@ -28,13 +28,15 @@ INT64 = 2**63 - 1  # what SQLite, numpy and msgpack all carry
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """The rule of one field. `maximum` of a text or a tuple is its greatest length."""
+    """The rule of one field. `maximum` of a text or a tuple is its greatest length; fields of one `section` are shown
+    together, apart from the others."""
 
     help: str = ""
     minimum: float | None = None
     maximum: float | None = None
     unit: str = ""
     choices: tuple[str, ...] = ()
+    section: str = ""
 
 
 def param(
@@ -45,9 +47,10 @@ def param(
     maximum: float | None = None,
     unit: str = "",
     choices: tuple[str, ...] = (),
+    section: str = "",
 ) -> Any:
     """Declare one field of a dataclass; without a default the field is required."""
-    rule = Param(help, minimum, maximum, unit, tuple(choices))
+    rule = Param(help, minimum, maximum, unit, tuple(choices), section)
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: dict(default), metadata={"param": rule})
     return dataclasses.field(default=default, metadata={"param": rule})
@@ -55,9 +58,10 @@ def param(
 
 @functools.cache
 def params_of(cls: type) -> tuple[tuple[dataclasses.Field[Any], Any, Param], ...]:
-    """(field, resolved type, rule) of every field of the dataclass."""
+    """(field, resolved type, rule) of every field of the dataclass, its own before those it inherits."""
     hints = typing.get_type_hints(cls)
-    return tuple((f, hints[f.name], f.metadata.get("param", Param())) for f in dataclasses.fields(cls))
+    rows = ((f, hints[f.name], f.metadata.get("param", Param())) for f in dataclasses.fields(cls))
+    return tuple(sorted(rows, key=lambda row: row[0].name not in cls.__annotations__))
 
 
 def validate(value: Any, *, code: str = "invalid_parameter") -> None:
@@ -100,7 +104,7 @@ def schema(cls: type) -> list[dict[str, Any]]:
             row["default"] = _plain(field.default)
         elif field.default_factory is not dataclasses.MISSING:
             row["default"] = _plain(field.default_factory())
-        for key in ("minimum", "maximum", "unit", "choices", "help"):
+        for key in ("minimum", "maximum", "unit", "choices", "section", "help"):
             if getattr(rule, key) not in (None, "", ()):
                 row[key] = _plain(getattr(rule, key))
         rows.append(row)

@@ -21,7 +21,6 @@ from weft.tasks.illusion_targets import make_targets, squared
 SMALL: dict[str, Any] = {
     "prompt_1": "", "prompt_2": "", "prompt_3": "", "view_1": "identity", "view_2": "rotate_90",
     "view_3": "flip_vertical", "size": 64, "steps": 4, "seed": 0, "case": "synctweedies", "report": False,
-    "model": "exemplar",
 }  # fmt: skip
 
 
@@ -163,7 +162,6 @@ def test_every_view_can_be_seen(view):
         ({"view_1": "inner_circle_45", "view_2": "inner_circle_55"}, InvalidInput, "inverted"),
         ({"size": 63}, InvalidInput, "63"),
         ({"size": 1025}, InvalidInput, "1025"),
-        ({"model": "none"}, UnknownName, "none"),
         ({"steps": 0}, InvalidInput, "steps"),
         ({"seed": -1}, InvalidInput, "-1"),
         ({"exemplars": [dots(0), np.zeros((9, 9, 3), np.float32)]}, InvalidImage, "24"),

@@ -19,7 +19,6 @@ from weft.tasks.panorama_report import seam_ratio
 SMALL: dict[str, Any] = {
     "exemplar": None, "depth": None, "meshes": [], "viewpoint": None, "prompt": "", "shape": "sphere", "width": 128,
     "height": 64, "window": 64, "steps": 4, "seed": 0, "pattern_scale": 1.0, "case": "synctweedies", "report": False,
-    "model": "exemplar",
 }  # fmt: skip
 
 
@@ -254,14 +253,13 @@ def test_a_wide_image_of_a_scene_is_the_band_around_the_horizon():
     [
         ({"case": "99"}, UnknownName, "99"),
         ({"shape": "cube"}, InvalidInput, "cube"),
-        ({"model": "sd"}, UnknownName, "sd"),
         ({"depth": np.ones((64, 64), np.float32)}, InvalidInput, "everywhere"),
         ({"depth": steps_in_depth(64, 64)}, InvalidInput, "64×64 px, expected the aspect 2:1"),
         ({"depth": steps_in_depth(), "shape": "wide", "width": 256}, InvalidInput, "256:64"),
         ({"depth": np.full((64, 128), np.nan, np.float32)}, InvalidInput, "NaN"),
         ({"depth": steps_in_depth(), "meshes": [ball((0, 0, 0))]}, InvalidInput, "both"),
         ({"window": 65}, InvalidInput, "window of 80 px"),
-        ({"window": 0}, InvalidInput, "window"),
+        ({"window": -1}, InvalidInput, "window"),
         ({"width": -5}, InvalidInput, "-5"),
         ({"steps": 0}, InvalidInput, "steps"),
         ({"exemplar": np.zeros((8, 8, 3), np.float32)}, InvalidImage, "8"),

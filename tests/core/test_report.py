@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 from weft.geometry.camera import Camera, frame_object, look_at
 from weft.geometry.mesh import Mesh
 from weft.spaces.surface import Surface, build_surface
+from weft.tasks.guide import Guide
 from weft.tasks.phases import DECAL_SCALE, MOST_EXEMPLAR, Painter, decal_phase, resized, view_phase
 from weft.tasks.rendering import BACKGROUND, render_surface
 from weft.tasks.report import Finished, contact_sheet, measure, textures_of, turntable
@@ -44,7 +45,10 @@ def finished() -> Finished:
     phase = decal_phase(painter, surface, views, states[-1][1], steps=12, seed=0)
     for step in phase.steps():
         states.append((step.level.s, step.z))
-    return Finished(surface, views, phase, states[-1][1], painter, (states[0], states[4], states[-1]), 0)
+    return Finished(
+        surface, views, phase, states[-1][1], Guide("exemplar", painter.picture, painter),
+        (states[0], states[4], states[-1]), 0,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +103,7 @@ def report_of(mesh: Mesh, **changes: Any) -> Any:
     settings: dict[str, Any] = {
         "exemplar": checks(), "cameras": [], "prompt": "", "size": 64, "steps": 6, "seed": 0, "texture_size": 64,
         "views": 4, "cameras_from": "automatic", "pattern_scale": 1.0, "decals": True, "report": True,
-        "model": "exemplar",
-    }  # fmt: skip
+        }  # fmt: skip
     *_, result = texture([mesh], **(settings | changes))
     return result
 

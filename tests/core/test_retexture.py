@@ -14,7 +14,7 @@ import pytest
 from practice_shapes import box, quad, tetrahedron
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from weft.errors import InvalidImage, InvalidInput, InvalidMesh, UnknownName, WeftError
+from weft.errors import InvalidImage, InvalidInput, InvalidMesh, WeftError
 from weft.geometry.mesh import Mesh
 from weft.io.images import from_bytes, to_bytes
 from weft.schedule import stable_diffusion
@@ -26,7 +26,7 @@ from weft.tasks.texture import texture
 SIDE = 64
 SMALL: dict[str, Any] = {
     "cameras": [], "prompt": "", "strength": 0.6, "size": 64, "steps": 6, "seed": 0, "views": 4,
-    "cameras_from": "automatic", "pattern_scale": 1.0, "decals": True, "report": False, "model": "exemplar",
+    "cameras_from": "automatic", "pattern_scale": 1.0, "decals": True, "report": False,
 }  # fmt: skip
 
 
@@ -378,7 +378,6 @@ REFUSALS: dict[str, tuple[dict[str, Any], type[WeftError], str]] = {
     "NaN strength": ({"strength": math.nan}, InvalidInput, "strength nan"),
     "no UVs": ({"meshes": [tetrahedron()]}, InvalidMesh, "'tetrahedron' has no UVs"),
     "NaN UVs": ({"meshes": [with_uv(math.nan)]}, InvalidMesh, "'bent' has 1 faces"),
-    "unknown model": ({"model": "stable-confusion"}, UnknownName, "'stable-confusion'"),
     "unknown cameras": ({"cameras_from": "sky"}, InvalidInput, "'sky'"),
     "nothing asked for": ({"exemplar": None}, InvalidInput, "prompt"),
     "tiny picture": ({"exemplar": np.zeros((8, 8, 3), np.float32)}, InvalidImage, "(8, 8, 3)"),

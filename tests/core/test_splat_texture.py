@@ -14,12 +14,13 @@ from practice_clouds import ball, ring_around
 from practice_shapes import DATA, needs_data
 
 from weft.benchmarks.splat_colors import measure_fits, table
-from weft.errors import InvalidInput, UnknownName, WeftError
+from weft.errors import InvalidInput, WeftError
 from weft.geometry.camera import Camera, look_at
 from weft.geometry.splats import Splats, transformed
 from weft.io import load_splats
 from weft.spaces.splat_colors import build_splat_colors
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
+from weft.tasks.guide import Guide
 from weft.tasks.phases import Painter
 from weft.tasks.splat_report import FinishedSplats, held_out_psnr
 from weft.tasks.splat_texture import splat_texture
@@ -27,7 +28,7 @@ from weft.tasks.splat_views import UPS, plan_cameras
 
 SMALL: dict[str, Any] = {
     "exemplar": None, "cameras": [], "prompt": "", "up": "z", "size": 64, "steps": 4, "seed": 0, "views": 10,
-    "cameras_from": "automatic", "pattern_scale": 1.0, "report": False, "model": "exemplar",
+    "cameras_from": "automatic", "pattern_scale": 1.0, "report": False,
 }  # fmt: skip
 GHOSTS = 50
 CLOUD = ball(1500, ghosts=GHOSTS)
@@ -236,7 +237,9 @@ def test_held_out_views_are_met_by_consistent_estimates_and_not_by_noise():
 
     def score(pixels: torch.Tensor) -> float:
         z, counted = linear.aggregate(pixels), space.mask.ravel()
-        finished = FinishedSplats(CLOUD, "z", space, pixels, counted, pixels, refit, z, painter, [])
+        finished = FinishedSplats(
+            pixels, counted, pixels, refit, CLOUD, "z", space, z, Guide("exemplar", painter.picture, painter), []
+        )  # fmt: skip
         return held_out_psnr(finished, pixels)
 
     consistent = linear.project(colors)
@@ -270,7 +273,6 @@ def away(camera: Camera) -> Camera:
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"model": "dreams"}, UnknownName),
         ({"up": "sideways"}, InvalidInput),
         ({"cameras_from": "nowhere"}, InvalidInput),
         ({"cameras_from": "scene"}, InvalidInput),

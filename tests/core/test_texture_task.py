@@ -13,7 +13,7 @@ import pytest
 import torch
 from practice_shapes import DATA, box, needs_data, quad, real_mesh, tetrahedron
 
-from weft.errors import InvalidImage, InvalidInput, InvalidMesh, UnknownName, WeftError
+from weft.errors import InvalidImage, InvalidInput, InvalidMesh, WeftError
 from weft.geometry.camera import Camera, look_at
 from weft.geometry.mesh import Mesh
 from weft.geometry.uv import uv_problems
@@ -23,7 +23,7 @@ from weft.tasks.texture import texture, warm_up
 
 SMALL: dict[str, Any] = {
     "exemplar": None, "cameras": [], "prompt": "", "size": 64, "steps": 4, "seed": 0, "texture_size": 64, "views": 4,
-    "cameras_from": "automatic", "pattern_scale": 1.0, "decals": True, "report": False, "model": "exemplar",
+    "cameras_from": "automatic", "pattern_scale": 1.0, "decals": True, "report": False,
 }  # fmt: skip
 
 
@@ -325,7 +325,6 @@ REFUSALS: dict[str, tuple[list[Mesh], dict[str, Any], type[WeftError], str]] = {
     "no area": ([replace(tetrahedron("dust"), vertices=np.zeros((4, 3), np.float32))], {}, InvalidMesh, "zero area"),
     "nothing asked for": ([tetrahedron()], {"exemplar": None, "prompt": ""}, InvalidInput, "prompt"),
     "only blanks": ([tetrahedron()], {"exemplar": None, "prompt": "  \n"}, InvalidInput, "prompt"),
-    "unknown model": ([tetrahedron()], {"model": "stable-confusion"}, UnknownName, "'stable-confusion'"),
     "unknown cameras": ([tetrahedron()], {"cameras_from": "sky"}, InvalidInput, "'sky'"),
     "no scene camera": ([tetrahedron()], {"cameras_from": "scene"}, InvalidInput, "no scene cameras"),
     "tiny picture": ([tetrahedron()], {"exemplar": np.zeros((8, 8, 3), np.float32)}, InvalidImage, "(8, 8, 3)"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from weft_wire.errors import WireError
 from weft_wire.jobs import TextureParams
-from weft_wire.parameters import from_mapping, param, schema, to_mapping, validate
+from weft_wire.parameters import from_mapping, param, params_of, schema, to_mapping, validate
 
 
 def refusal(**values: Any) -> str:
@@ -28,9 +28,21 @@ def test_defaults_are_valid_and_survive_a_mapping() -> None:
     assert from_mapping(TextureParams, to_mapping(params)) == params
 
 
-@pytest.mark.parametrize("size", [0, 63, 1025, 100_000, -1])
+@pytest.mark.parametrize("size", [0, 127, 4097, 100_000, -1])
 def test_sizes_out_of_range_name_the_range_and_the_default(size: int) -> None:
-    assert refusal(size=size) == f"size must be between 64 and 1024 px, not {size} (the default is 256)"
+    expected = f"texture_size must be between 128 and 4096 px, not {size} (the default is 1024)"
+    assert refusal(texture_size=size) == expected
+
+
+@dataclass(frozen=True)
+class Inheriting(TextureParams):
+    extra: int = 1
+
+
+def test_fields_of_its_own_come_before_inherited_ones() -> None:
+    names = [field.name for field, _, _ in params_of(Inheriting)]
+    assert names[0] == "extra"
+    assert sorted(names[1:]) == sorted(field.name for field, _, _ in params_of(TextureParams))
 
 
 @given(st.integers(64, 1024), st.integers(4, 200), st.floats(0.1, 10))

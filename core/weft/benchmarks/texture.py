@@ -53,7 +53,7 @@ def measure_textures(
             *_, last = texture(
                 parts, exemplar=None, cameras=[], prompt=material, size=size, steps=steps, seed=seed,
                 texture_size=texture_size, views=10, cameras_from="automatic", pattern_scale=1.0, decals=True,
-                report=True, model="exemplar",
+                report=True,
             )  # fmt: skip
             assert isinstance(last, Result)
             if sheets is not None:

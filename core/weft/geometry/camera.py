@@ -67,6 +67,12 @@ class Camera:
         rotation = self.pose[:3, :3].T * np.array([[1.0], [1.0], [-1.0]])
         return np.ascontiguousarray(np.concatenate([rotation, -rotation @ self.center[:, None]], 1))
 
+    def scaled(self, factor: float) -> Camera:
+        """The same view in `factor` times as many pixels along each side, which must come out whole."""
+        width, height = round(self.width * factor), round(self.height * factor)
+        fx, fy, cx, cy = (value * factor for value in (self.fx, self.fy, self.cx, self.cy))
+        return replace(self, width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy)
+
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where `points` [N, 3] appear: pixel coordinates f4 [N, 2] and depth f4 [N].
 

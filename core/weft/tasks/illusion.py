@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from weft.denoiser import each
-from weft.errors import InvalidInput, UnknownName
+from weft.errors import InvalidInput
 from weft.methods.synchronized import Case, Step, find_case, synchronized
 from weft.models.exemplar import Exemplar, ExemplarDenoiser, ExemplarSettings
 from weft.models.materials import choose_material, render
@@ -26,7 +26,6 @@ from weft.tasks.painting import Clock
 
 __all__ = ["illusion"]
 
-MODELS = ("exemplar",)
 SLOTS = 3
 SIZES = (64, 1024)  # pixels of a side
 TILE = 512  # pixels of a rendered material
@@ -49,7 +48,6 @@ def illusion(
     seed: int,
     case: str,
     report: bool,
-    model: str,
 ) -> Iterator[Event]:
     """One image for two or three views. Close the generator to cancel. The last event is the Result: `image`
     f4 [S, S, 3] in [0, 1], `view.<i>` f4 [S, S, 3], what slot i shows, `animation` f4 [F, C, C, 3] at 20 frames a
@@ -63,7 +61,7 @@ def illusion(
     torch.set_num_threads(1)  # the same bytes everywhere; and beside Numba's threads torch's only wait for each other
     clock = Clock()
     views = (view_1, view_2, view_3)
-    chosen, slots = _check(exemplars, (prompt_1, prompt_2, prompt_3), views, size, case, model)
+    chosen, slots = _check(exemplars, (prompt_1, prompt_2, prompt_3), views, size, case)
     names = [views[slot] for slot in slots]
     schedule, source = stable_diffusion(steps), generator(seed, _NOISE)  # refuse what they cannot count
     materials, pictures = zip(*[_picture(prompt, exemplar) for prompt, exemplar in slots.values()], strict=True)
@@ -107,11 +105,8 @@ def _check(
     views: Sequence[str],
     size: int,
     case: str,
-    model: str,
 ) -> tuple[Case, dict[int, tuple[str, np.ndarray | None]]]:
     """The case, and prompt and picture of each slot in use."""
-    if model not in MODELS:
-        raise UnknownName(f"no model is called {model!r}", f"models here: {', '.join(MODELS)}")
     chosen = find_case(case)
     if not SIZES[0] <= size <= SIZES[1]:
         raise InvalidInput(f"an illusion of {size} pixels a side", f"choose {SIZES[0]} to {SIZES[1]}")

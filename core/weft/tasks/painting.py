@@ -1,4 +1,4 @@
-"""What the tasks that paint meshes share: checks, time, the two phases one after the other, and the report."""
+"""What the tasks that paint meshes share: checks, time, the phases one after the other, and the report."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
-from weft.errors import InvalidInput, UnknownName
+from weft.errors import InvalidInput
 from weft.geometry.camera import Camera
 from weft.geometry.mesh import Mesh, check_mesh
 from weft.models.exemplar import Exemplar
@@ -20,16 +20,26 @@ from weft.spaces.mesh_texture import LEAST_COSINE, MeshTextureSpace
 from weft.spaces.surface import Surface
 from weft.tasks.edit import Edit
 from weft.tasks.events import Event, Preview, Progress, Warning
-from weft.tasks.phases import EXEMPLAR_SPAN, Painter, Phase, decal_phase, view_phase
-from weft.tasks.report import Finished, contact_sheet, measure, turntable
+from weft.tasks.guide import Guide
+from weft.tasks.phases import EXEMPLAR_SPAN, Painter, decal_phase, view_phase
+from weft.tasks.report import Finished, Phase, contact_sheet, measure, turntable
 from weft.tasks.view_plan import WANTED_COVERAGE
 
-__all__ = ["Clock", "Painting", "check_request", "choose_painter", "preview_stride", "view_side"]
+__all__ = [
+    "Brush",
+    "Clock",
+    "ExemplarBrush",
+    "Painting",
+    "check_request",
+    "choose_painter",
+    "preview_stride",
+    "view_side",
+]
 
-MODELS = ("exemplar",)
 CAMERAS_FROM = ("automatic", "scene", "both")
 TILE = 512  # pixels of a rendered material
-VIEW_UNIT = 16  # pixels: views divide evenly into the denoiser's coarsest cells
+VIEW_UNIT = 16  # pixels: views divide evenly into the exemplar denoiser's coarsest cells
+VIEW_SIZE = 256  # pixels of its views, unless a job says otherwise
 PREVIEW_SIDE = 1024  # pixels of a preview, at most
 SNAPSHOTS = (0.1, 0.4, 0.6, 0.75)  # of the way: the states on the contact sheet
 
@@ -54,9 +64,7 @@ class Clock:
         return round(time.perf_counter() - self.started, 3)
 
 
-def check_request(meshes: Sequence[Mesh], cameras: Sequence[Camera], cameras_from: str, model: str) -> None:
-    if model not in MODELS:
-        raise UnknownName(f"no model is called {model!r}", f"models here: {', '.join(MODELS)}")
+def check_request(meshes: Sequence[Mesh], cameras: Sequence[Camera], cameras_from: str) -> None:
     if cameras_from not in CAMERAS_FROM:
         raise InvalidInput(f"no cameras are called {cameras_from!r}", f"choose one of {', '.join(CAMERAS_FROM)}")
     if cameras_from == "scene" and not cameras:
@@ -68,8 +76,8 @@ def check_request(meshes: Sequence[Mesh], cameras: Sequence[Camera], cameras_fro
 
 
 def view_side(size: int) -> int:
-    """`size` rounded up to what the denoiser can divide."""
-    return -(-size // VIEW_UNIT) * VIEW_UNIT
+    """`size`, or for 0 the usual one, rounded up to what the exemplar denoiser can divide."""
+    return -(-(size or VIEW_SIZE) // VIEW_UNIT) * VIEW_UNIT
 
 
 def choose_painter(
@@ -86,17 +94,63 @@ def choose_painter(
     return material, Painter(picture, EXEMPLAR_SPAN * side * pattern_scale)
 
 
+class Brush(Protocol):
+    """What a surface is painted with."""
+
+    @property
+    def guide(self) -> Guide:
+        """What the result is to be compared with."""
+        ...
+
+    def warnings(self, space: MeshTextureSpace) -> Iterator[Warning]:
+        """What a user should know by now, each thing once."""
+        ...
+
+    def phases(self, painting: Painting) -> Iterator[Phase]:
+        """The phases, each asked for when the one before has ended."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ExemplarBrush:
+    """The embedded denoiser: views, then decals, or only one of them."""
+
+    painter: Painter
+    steps: int
+    decals: bool
+
+    @property
+    def guide(self) -> Guide:
+        return Guide("exemplar", self.painter.picture, self.painter)
+
+    def warnings(self, space: MeshTextureSpace) -> Iterator[Warning]:
+        return iter(())
+
+    def phases(self, painting: Painting) -> Iterator[Phase]:
+        edit = painting.edit
+        if not self.decals or edit is None or edit.from_noise:
+            yield view_phase(
+                self.painter, painting.views, alone=not self.decals, steps=self.steps, seed=painting.seed, edit=edit
+            )
+        if self.decals:
+            start = painting.z if painting.states or edit is None else edit.z
+            with painting.clock.phase("decal placing"):
+                phase = decal_phase(
+                    self.painter, painting.surface, painting.views, start, steps=self.steps, seed=painting.seed,
+                    edit=edit,
+                )  # fmt: skip
+            yield phase
+
+
 @dataclass
 class Painting:
     """A surface being painted. Iterate `run`, then `finish`; the result is `z`."""
 
     surface: Surface
     views: MeshTextureSpace
-    painter: Painter
+    brush: Brush
     clock: Clock
-    steps: int
     seed: int
-    decals: bool
     report: bool
     preview: Callable[[Tensor, int], np.ndarray]  # (z, object) -> f4 [h, w, 3]
     edit: Edit | None = None
@@ -108,14 +162,9 @@ class Painting:
         return self.states[-1][1]
 
     def run(self) -> Iterator[Event]:
-        """Both phases, or the one that is asked for, with a preview of every object at each step."""
-        common = {"steps": self.steps, "seed": self.seed, "edit": self.edit}
-        if not self.decals or self.edit is None or self.edit.from_noise:
-            yield from self._run(view_phase(self.painter, self.views, alone=not self.decals, **common))
-        if self.decals:
-            start = self.z if self.states or self.edit is None else self.edit.z
-            with self.clock.phase("decal placing"):
-                phase = decal_phase(self.painter, self.surface, self.views, start, **common)
+        """All phases of the brush, with a preview of every object at each step."""
+        yield from self.brush.warnings(self.views)
+        for phase in self.brush.phases(self):
             yield from self._run(phase)
         if self.edit is not None and self.edit.is_partial and self.phase is not None:
             s, z = self.states[-1]
@@ -135,6 +184,7 @@ class Painting:
             if self.clock.first_preview is None:
                 self.clock.first_preview = self.clock.elapsed()
             yield Progress(phase.name, step.index + 1, step.total)
+            yield from self.brush.warnings(self.views)
             for i in range(len(self.surface.meshes)):
                 yield Preview(i, self.preview(step.z, i), step.index + 1, step.total)
 
@@ -152,7 +202,7 @@ class Painting:
             with self.clock.phase("report"):
                 chosen = [self.states[round(part * (len(self.states) - 1))] for part in SNAPSHOTS]
                 finished = Finished(
-                    self.surface, self.views, self.phase, self.z, self.painter, tuple(chosen), self.seed, self.edit
+                    self.surface, self.views, self.phase, self.z, self.brush.guide, tuple(chosen), self.seed, self.edit
                 )
                 info |= measure(finished)
                 arrays |= {"contact_sheet": contact_sheet(finished), "turntable": turntable(finished)}

@@ -14,6 +14,7 @@ from torch import Tensor
 from weft.metrics import eroded, psnr, relative_sharpness
 from weft.spaces.linear import LinearSpace
 from weft.spaces.panorama import look_along, pixel_directions, place
+from weft.tasks.guide import Guide
 from weft.tasks.panorama_setting import Setting, fitted
 
 __all__ = ["Finished", "contact_sheet", "look_into", "measure", "seam_ratio", "turntable"]
@@ -35,8 +36,7 @@ class Finished:
     space: LinearSpace  # of the last step
     estimate: Tensor  # [N, 3, h, w] in [-1, 1]: the views' last x0 before it was synchronised
     z: Tensor  # [cells, 3] in [-1, 1]: the material, unlit
-    exemplar: np.ndarray  # f4 [h, w, 3] in [0, 1], as given
-    exemplar_shown: np.ndarray  # f4 [h, w, 3], at the scale of the views
+    guide: Guide
     picture: np.ndarray  # f4 [H, W, 3], the result
     states: Sequence[tuple[float, np.ndarray]]  # (s, picture) on the way
 
@@ -90,8 +90,8 @@ def _sharpness(finished: Finished, material: np.ndarray, solid: np.ndarray) -> f
         shown = [look_into(mask, a, e, setting.window, fov=72.0)[..., 0] > 0.99 for a, e in NEW_DIRECTIONS]
         images, masks = views, shown
     usable = [k for k, mask in enumerate(masks) if eroded(mask, 3)[:-1, :-1].any()]
-    reference = finished.exemplar_shown
-    if not usable or reference.std() == 0:
+    reference = finished.guide.shown
+    if not usable or reference is None or reference.std() == 0:
         return None
     return relative_sharpness([images[k] for k in usable], [masks[k] for k in usable], reference)
 
@@ -139,10 +139,10 @@ def turntable(finished: Finished) -> np.ndarray:
 
 
 def contact_sheet(finished: Finished) -> np.ndarray:
-    """f4 [H, 1280, 3]: the exemplar and the panorama on its way; the result; views into it."""
+    """f4 [H, 1280, 3]: the guide and the panorama on its way; the result; views into it."""
     picture, setting = finished.picture, finished.setting
     rows = [
-        [("exemplar", finished.exemplar), *((f"s = {s:.2f}", image) for s, image in finished.states)],
+        [(finished.guide.title, finished.guide.picture), *((f"s = {s:.2f}", image) for s, image in finished.states)],
         [("final", picture)],
     ]
     if setting.shape == "sphere":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -24,11 +23,7 @@ def render_surface(
 
     textures: f4 [T, T, 3] per object, read bilinearly `supersample`² times a pixel. Unlit unless `shaded`.
     """
-    fine = replace(
-        camera, width=camera.width * supersample, height=camera.height * supersample, fx=camera.fx * supersample,
-        fy=camera.fy * supersample, cx=camera.cx * supersample, cy=camera.cy * supersample,
-    )  # fmt: skip
-    fragments = rasterize(surface.vertices, surface.faces, fine)
+    fragments = rasterize(surface.vertices, surface.faces, camera.scaled(supersample))
     hit = fragments.triangle >= 0
     colour = np.full((*hit.shape, 3), BACKGROUND, np.float32)
     uv = interpolate(fragments, surface.corner_uv)

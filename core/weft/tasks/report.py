@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import resource
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -32,18 +32,53 @@ from weft.schedule import NoiseLevel
 from weft.spaces.mesh_texture import MeshTextureSpace
 from weft.spaces.surface import Surface
 from weft.tasks.edit import Edit
-from weft.tasks.phases import Painter, Phase
+from weft.tasks.guide import Guide
+from weft.tasks.phases import Painter
 from weft.tasks.rendering import render_surface
 from weft.tasks.sheet import sheet
 from weft.tasks.view_plan import used_vertices
 
-__all__ = ["Finished", "contact_sheet", "measure", "texture_of", "textures_of", "turntable"]
+__all__ = [
+    "Finished",
+    "Phase",
+    "StepOf",
+    "contact_sheet",
+    "measure",
+    "texture_of",
+    "textures_of",
+    "turntable",
+]
 
 NEW_ANGLES = [(22.0, 12.0), (112.0, -8.0), (200.0, 25.0), (292.0, 8.0), (335.0, 45.0)]
 STANDARD = 10  # views that are measured: the paper's ten, which come first
 ROUND_TRIP = (0.12, 0.06, 0.03)  # noise-to-signal ratios at which a re-render is denoised again
 _REPORT = 9  # noise stream of a seed
 _FRAMES = 36
+
+
+class StepOf(Protocol):
+    """A step of a phase, as far as tasks need it."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def level(self) -> NoiseLevel: ...
+    @property
+    def z(self) -> Tensor: ...  # [cells, 3] in [-1, 1]
+
+
+class Phase(Protocol):
+    """A synchronised run. Once it has ended, `estimate` are the views' own last images, [N, 3, H, W] in [-1, 1]."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def space(self) -> MeshTextureSpace: ...
+    @property
+    def estimate(self) -> Tensor: ...
+    def steps(self) -> Iterator[StepOf]: ...
 
 
 @dataclass(frozen=True)
@@ -54,7 +89,7 @@ class Finished:
     views: MeshTextureSpace
     phase: Phase  # the last one
     z: Tensor  # [cells, 3] in [-1, 1]
-    painter: Painter
+    guide: Guide
     states: tuple[tuple[float, Tensor], ...]  # (s, z) on the way
     seed: int
     edit: Edit | None = None  # what was repainted of what; None: all is new
@@ -90,7 +125,8 @@ def measure(finished: Finished) -> dict[str, Any]:
 
     `rerender_psnr` compares the baked texture with the final images of the last phase's own views (decals);
     `view_psnr` the standard views' renders with themselves, noised to where the schedule ends (s = 0.03) and denoised
-    once more. `sharpness` is relative to the exemplar at the scale shown, `sharpness_own_resolution` to it as given.
+    once more; of a network, with the views' own last images. `sharpness` is relative to the exemplar at the scale
+    shown, `sharpness_own_resolution` to it as given; both and `patch_distance` exist only where there is an exemplar.
     """
     renders, masks = finished.renders
     own_views = _as_images(finished.phase.estimate)
@@ -100,21 +136,30 @@ def measure(finished: Finished) -> dict[str, Any]:
     baked = _as_images(linear.views_of(linear.project(finished.z)))
     standard = finished.views.views
     cosines = list(finished.views.facing[:STANDARD])
-    again = _round_trip(finished)
-    shown = finished.painter.exemplar().image * np.float32(0.5) + np.float32(0.5)
+    guide = finished.guide
+    again = own_views[:STANDARD] if guide.painter is None else _round_trip(finished, guide.painter)
     cameras, depths = standard.cameras[:STANDARD], list(standard.depth[:STANDARD])
     positions = _positions(cameras, depths)
     return {
         "rerender_psnr": _measured(2, rerender_psnr, baked, own_views, list(own_masks), list(space.facing)),
         "view_psnr": _measured(2, rerender_psnr, renders, again, masks, cosines),
         "pairwise_psnr": _measured(2, pairwise_view_psnr, again, cameras, positions, depths, cosines),
-        "sharpness": _measured(3, _sharpness, renders, masks, shown),
-        "sharpness_own_resolution": _measured(3, _sharpness, renders, masks, finished.painter.picture),
         "seam_energy": _measured(3, _seam_energy, finished, False),
         "seam_energy_with_rims": _measured(3, _seam_energy, finished, True),
-        "patch_distance": _measured(4, patch_distance, renders, [shown], masks),
         "peak_memory_mb": _peak_memory(),
         "instance_views": len(space.views.cameras),
+        **({} if guide.shown is None else _likeness(guide.picture, guide.shown, renders, masks)),
+    }
+
+
+def _likeness(
+    picture: np.ndarray, shown: np.ndarray, renders: list[np.ndarray], masks: list[np.ndarray]
+) -> dict[str, Any]:
+    """How near the renders come to the exemplar, as given and at their scale."""
+    return {
+        "sharpness": _measured(3, _sharpness, renders, masks, shown),
+        "sharpness_own_resolution": _measured(3, _sharpness, renders, masks, picture),
+        "patch_distance": _measured(4, patch_distance, renders, [shown], masks),
     }
 
 
@@ -138,11 +183,11 @@ def _as_images(views: Tensor) -> list[np.ndarray]:
     return list((views.permute(0, 2, 3, 1).numpy() * np.float32(0.5) + np.float32(0.5)).clip(0, 1))
 
 
-def _round_trip(finished: Finished) -> list[np.ndarray]:
+def _round_trip(finished: Finished, painter: Painter) -> list[np.ndarray]:
     """The standard views' re-renders, noised a little and denoised once more: what the model would rather see."""
     images = torch.from_numpy(np.stack(finished.renders[0])).permute(0, 3, 1, 2) * 2 - 1
     mask = finished.views.views.mask[: len(images)]
-    denoiser = ExemplarDenoiser(finished.painter.exemplar(), seed=finished.seed, mask=mask)
+    denoiser = ExemplarDenoiser(painter.exemplar(), seed=finished.seed, mask=mask)
     empty = torch.from_numpy(denoiser.exemplar.mean)[None, :, None, None]
     images = torch.where(torch.from_numpy(mask)[:, None], images, empty)
     source = generator(finished.seed, _REPORT)
@@ -206,10 +251,10 @@ def contact_sheet(finished: Finished) -> np.ndarray:
         )
         for (azimuth, elevation), camera in zip(NEW_ANGLES, cameras, strict=True)
     ]
-    exemplar = ("exemplar", finished.painter.picture)
+    guide = (finished.guide.title, finished.guide.picture)
     if finished.edit is not None:
         views = [("before", _seen_from(finished, finished.edit.z, front)), *views[:3]]
-    return sheet([[exemplar, *views], [*steps, ("final", renders[0])], new])
+    return sheet([[guide, *views], [*steps, ("final", renders[0])], new])
 
 
 def _seen_from(finished: Finished, z: Tensor, camera: Camera) -> np.ndarray:

@@ -17,10 +17,12 @@ from weft.errors import InvalidImage, InvalidInput, InvalidMesh
 from weft.geometry.camera import Camera
 from weft.geometry.mesh import Mesh
 from weft.geometry.uv import uv_problems
+from weft.tasks.brushes import Palette
 from weft.tasks.canvas import build_canvas
 from weft.tasks.edit import Edit, noise_ratio
 from weft.tasks.events import Event, Progress, Result, Warning
-from weft.tasks.painting import Clock, Painting, check_request, choose_painter, view_side
+from weft.tasks.network import Network
+from weft.tasks.painting import Clock, Painting, check_request
 from weft.tasks.view_plan import plan_views
 
 __all__ = ["retexture"]
@@ -44,7 +46,7 @@ def retexture(
     pattern_scale: float,
     decals: bool,
     report: bool,
-    model: str,
+    network: Network | None = None,
 ) -> Iterator[Event]:
     """Repaint textures. Close the generator to cancel. The last event is the Result: arrays `texture.<i>` f4 [H, W, 3]
     as large as given, with `report` also `contact_sheet` and `turntable`; info as that of `texture`, with `kept`, the
@@ -53,16 +55,17 @@ def retexture(
     meshes: as in `texture`, with UVs. textures: f4 [H, W, 3] sRGB in [0, 1], one a mesh. masks: f4 or bool [H, W],
     above 0 may change; selections: bool [F]. Where both are given a texel must be in both; without either, all that
     the UVs cover may change. Other texels are in the result bit by bit. strength: t' in (0, 1]; 1 keeps nothing where
-    it repaints, low values keep the layout down to smaller and smaller shapes. The rest: as in `texture`. Raises
-    WeftError before the first event if something is wrong with the input. Sets torch to one thread.
+    it repaints, low values keep the layout down to smaller and smaller shapes; a network that edits looks at what is
+    there instead, and begins from noise. The rest: as in `texture`. Raises WeftError before the first event if
+    something is wrong with the input. Sets torch to one thread.
     """
     torch.set_num_threads(1)  # as in `texture`
     clock = Clock()
-    check_request(meshes, cameras, cameras_from, model)
+    check_request(meshes, cameras, cameras_from)
     _check_strength(strength)
     _check_textures(meshes, textures, masks, selections)
-    size = view_side(size)
-    material, painter = choose_painter(prompt, exemplar, size, pattern_scale)
+    palette = Palette(network, prompt=prompt, exemplar=exemplar, steps=steps)
+    yield from palette.prepare(clock, size=size, pattern_scale=pattern_scale, decals=decals, strength=strength)
     with clock.phase("texels"):
         warnings = _uv_warnings(meshes)
         canvas = build_canvas(meshes, textures, masks, selections)
@@ -73,13 +76,13 @@ def retexture(
     yield Progress("prepare", 1, 1, "placing cameras")
     with clock.phase("cameras"):
         space = plan_views(
-            canvas.surface, size=size, count=views, cameras_from=cameras_from, scene=cameras, wanted=edit.cells
+            canvas.surface, size=palette.size, count=views, cameras_from=cameras_from, scene=cameras, wanted=edit.cells
         )
 
-    painting = Painting(canvas.surface, space, painter, clock, steps, seed, decals, report, canvas.preview, edit)
+    painting = Painting(canvas.surface, space, palette.brush, clock, seed, report, canvas.preview, edit)
     yield from painting.run()
     arrays = {f"texture.{i}": canvas.image(painting.z, i) for i in range(len(meshes))}
-    info: dict[str, Any] = {"material": material, "strength": strength, "kept": round(canvas.kept(), 4)}
+    info: dict[str, Any] = {"material": palette.material, "strength": strength, "kept": round(canvas.kept(), 4)}
     yield from painting.finish(info, arrays)
     yield Result(arrays, info)
 

@@ -32,8 +32,11 @@ from weft.spaces.sparse import SparseMatrix
 from weft.spaces.splat_colors import SplatColorSpace
 from weft.spaces.splat_decals import SplatDecals, build_splat_decals
 from weft.spaces.splat_surface import Seen, density_of, see_surface
+from weft.tasks.events import Warning
+from weft.tasks.guide import Guide
 from weft.tasks.painting import Clock
 from weft.tasks.phases import Painter
+from weft.tasks.splat_report import Outcome
 
 __all__ = ["PRUNE", "Fit", "Run", "owned_by_views", "plan_decals", "plan_fit"]
 
@@ -113,8 +116,8 @@ class Run:
         self, space: SplatColorSpace, decals: SplatDecals | None, fit: Fit | None, painter: Painter, steps: int,
         seed: int, clock: Clock,
     ) -> None:  # fmt: skip
-        self.space, self.decals, self.fit, self.clock = space, decals, fit, clock
-        self.exemplar, self.count, self.seed = painter.exemplar(), steps, seed
+        self.space, self.placed, self.fit, self.clock = space, decals, fit, clock
+        self.painter, self.exemplar, self.count, self.seed = painter, painter.exemplar(), steps, seed
         self.states: list[tuple[float, Tensor]] = []  # (s, z)
         self.estimate = torch.zeros(0)
         self.painted: Tensor | None = None
@@ -123,6 +126,38 @@ class Run:
     def z(self) -> Tensor:
         """f4 [S, 3] in [-1, 1], and a little beyond."""
         return self.states[-1][1]
+
+    @property
+    def decals(self) -> int:
+        """How many there are."""
+        return 0 if self.placed is None else len(self.placed.cameras)
+
+    @property
+    def coverage(self) -> float:
+        """Fraction of the splats that some view has a say in."""
+        return float((self.space.seen if self.fit is None else self.fit.reached).mean())
+
+    @property
+    def guide(self) -> Guide:
+        return Guide("exemplar", self.painter.picture, self.painter)
+
+    def warnings(self) -> Iterator[Warning]:
+        return iter(())
+
+    def outcome(self) -> Outcome:
+        """What the report needs to know of the run."""
+        fit, rows = self.fit, owned_by_views(self.space).rows_of
+        if fit is None or self.painted is None:
+            estimate = rows(self.estimate)
+            return Outcome(estimate, self.space.mask.ravel(), estimate, self._refit)
+        return Outcome(fit.target(self.painted), fit.weights > 0, rows(self.denoised_once_more()), self._refit)
+
+    def _refit(self, pixels: Tensor, held: Sequence[int]) -> tuple[Tensor, np.ndarray]:
+        if self.fit is None:
+            linear = owned_by_views(self.space.without(held))
+            return linear.aggregate(pixels), linear.seen
+        others = self.fit.without(held)
+        return others.colors(pixels), others.reached
 
     def steps(self, *, keep: bool) -> Iterator[tuple[str, int, int]]:
         """(phase, step from 1, total); `states` keeps every step, or only the last."""
@@ -146,16 +181,16 @@ class Run:
     def _phases(self) -> Iterator[tuple[str, int, int, float, Tensor]]:
         owned = owned_by_views(self.space)
         z = torch.zeros(0)
-        last = END if self.decals is None else VIEWS_END
-        later = 0 if self.decals is None else max(2, round(self.count * DECAL_SHARE))
+        last = END if self.placed is None else VIEWS_END
+        later = 0 if self.placed is None else max(2, round(self.count * DECAL_SHARE))
         ratios = np.geomspace(BEGIN, last, max(2, self.count - later))
         for index, (s, z) in enumerate(self._denoised("views", owned, self.space.mask, ratios, _VIEWS), 1):
             yield "views", index, len(ratios), s, z
-        if self.decals is None or self.fit is None:
+        if self.placed is None or self.fit is None:
             return
-        linear, mask = self.decals.linear, self.decals.mask
+        linear, mask = self.placed.linear, self.placed.mask
         empty = torch.from_numpy(self.exemplar.mean)[None, :, None, None]
-        clean = torch.where(torch.from_numpy(mask)[:, None], linear.views_of(self.decals.projection @ z), empty)
+        clean = torch.where(torch.from_numpy(mask)[:, None], linear.views_of(self.placed.projection @ z), empty)
         ratios = np.geomspace(DECALS_BEGIN, END, later)
         for index, (s, cells) in enumerate(self._denoised("decals", linear, mask, ratios, _DECALS, clean), 1):
             self.painted = cells

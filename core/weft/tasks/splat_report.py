@@ -18,12 +18,20 @@ from weft.geometry.splat_weights import render_splats
 from weft.geometry.splats import Splats
 from weft.metrics import eroded, patch_distance, psnr, relative_sharpness
 from weft.spaces.splat_colors import SplatColorSpace
-from weft.tasks.phases import Painter
+from weft.tasks.guide import Guide
 from weft.tasks.report import NEW_ANGLES
 from weft.tasks.sheet import sheet
 from weft.tasks.splat_views import core_points, turned_up
 
-__all__ = ["FinishedSplats", "contact_sheet", "held_out_psnr", "images_of", "measure", "turntable"]
+__all__ = [
+    "FinishedSplats",
+    "Outcome",
+    "contact_sheet",
+    "held_out_psnr",
+    "images_of",
+    "measure",
+    "turntable",
+]
 
 HELD_OUT = 8  # every so many-th view
 BACKGROUND = 0.93
@@ -32,20 +40,26 @@ _FRAMES = 36
 _MEASURED = 12  # views whose patches are compared
 
 
-@dataclass(frozen=True)
-class FinishedSplats:
-    """A run that has ended."""
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a run left in the pixels of its views."""
 
-    splats: Splats
-    up: str
-    space: SplatColorSpace
     target: Tensor  # [N·H·W, 3] in [-1, 1], what the views should show: what z was fitted to
     counted: np.ndarray  # bool [N·H·W], pixels that have a target
     estimate: Tensor  # [N·H·W, 3], x0 of the views, each denoised for itself from the last noise on
     refit: Callable[[Tensor, Sequence[int]], tuple[Tensor, np.ndarray]]  # colours [S, 3] for pixels [N·H·W, 3] of all
     # but these views, and which splats bool [S] they determine
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedSplats(Outcome):
+    """A run that has ended."""
+
+    splats: Splats
+    up: str
+    space: SplatColorSpace
     z: Tensor  # [S, 3] in [-1, 1]
-    painter: Painter
+    guide: Guide
     states: Sequence[tuple[float, Tensor]]  # (s, z) on the way
 
     @cached_property
@@ -79,11 +93,24 @@ def measure(finished: FinishedSplats) -> dict[str, Any]:
     renders and `sharpness_painted` are relative to the exemplar at the scale shown; `patch_distance` to it, 0 is ideal.
     """
     masks = finished.space.mask
-    clear = [v for v in range(len(masks)) if eroded(masks[v], 4).any()]
-    shown = finished.painter.exemplar().image * np.float32(0.5) + np.float32(0.5)
-    some = clear[:: max(1, len(clear) // _MEASURED)]
     painted = images_of(finished.target).reshape(*masks.shape, 3)
     counted = finished.counted.reshape(masks.shape)
+    shown = finished.guide.shown
+    return {
+        "held_out_psnr": _measured(2, lambda: held_out_psnr(finished, finished.estimate)),
+        "held_out_painted_psnr": _measured(2, lambda: held_out_psnr(finished, finished.target)),
+        "painted_psnr": _measured(2, lambda: _mean_psnr(finished.renders, painted, counted)),
+        **({} if shown is None else _likeness(finished, shown, painted, counted)),
+    }
+
+
+def _likeness(
+    finished: FinishedSplats, shown: np.ndarray, painted: np.ndarray, counted: np.ndarray
+) -> dict[str, float | None]:
+    """How near the renders, and what was painted, come to the exemplar."""
+    masks = finished.space.mask
+    clear = [v for v in range(len(masks)) if eroded(masks[v], 4).any()]
+    some = clear[:: max(1, len(clear) // _MEASURED)]
 
     def sharpness(images: np.ndarray, masks: np.ndarray) -> float:
         chosen = [v for v in clear if eroded(masks[v], 4).any()]
@@ -92,9 +119,6 @@ def measure(finished: FinishedSplats) -> dict[str, Any]:
         return relative_sharpness([images[v] for v in chosen], [masks[v] for v in chosen], shown)
 
     return {
-        "held_out_psnr": _measured(2, lambda: held_out_psnr(finished, finished.estimate)),
-        "held_out_painted_psnr": _measured(2, lambda: held_out_psnr(finished, finished.target)),
-        "painted_psnr": _measured(2, lambda: _mean_psnr(finished.renders, painted, counted)),
         "sharpness": _measured(3, lambda: sharpness(finished.renders, masks)),
         "sharpness_painted": _measured(3, lambda: sharpness(painted, counted)),
         "patch_distance": _measured(
@@ -133,7 +157,7 @@ def _mean_psnr(images: np.ndarray, others: np.ndarray, masks: np.ndarray) -> flo
 
 
 def contact_sheet(finished: FinishedSplats) -> np.ndarray:
-    """f4 [H, W, 3]: exemplar, the splats as they were, views; the colours on their way; five new angles.
+    """f4 [H, W, 3]: guide, the splats as they were, views; the colours on their way; five new angles.
 
     Seen from the broadest side, and the new angles from there on: captures rarely know where their front is.
     """
@@ -149,7 +173,7 @@ def contact_sheet(finished: FinishedSplats) -> np.ndarray:
     labels = [f"new {azimuth % 360:.0f}/{elevation:.0f}" for azimuth, elevation in directions]
     return sheet(
         [
-            [("exemplar", finished.painter.picture), ("before", before), *views],
+            [(finished.guide.title, finished.guide.picture), ("before", before), *views],
             [*way, ("final", finished.seen_from(finished.z, front))],
             [(label, finished.seen_from(finished.z, camera)) for label, camera in zip(labels, new, strict=True)],
         ]

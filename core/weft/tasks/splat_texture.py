@@ -6,21 +6,23 @@ See `splat_phases` for the method. What the phases were chosen by was measured o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from weft.errors import InvalidCamera, InvalidInput, UnknownName
+from weft.errors import InvalidCamera, InvalidInput
 from weft.geometry.camera import Camera
 from weft.geometry.splats import Splats, check_splats, f_dc_of
-from weft.spaces.splat_colors import build_splat_colors
+from weft.spaces.splat_colors import SplatColorSpace, build_splat_colors
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
-from weft.tasks.painting import CAMERAS_FROM, MODELS, SNAPSHOTS, Clock, choose_painter, view_side
-from weft.tasks.phases import Painter
-from weft.tasks.splat_phases import PRUNE, Run, owned_by_views, plan_decals, plan_fit
-from weft.tasks.splat_report import FinishedSplats, contact_sheet, images_of, measure, turntable
+from weft.tasks.guide import Guide
+from weft.tasks.network import Network
+from weft.tasks.painting import CAMERAS_FROM, SNAPSHOTS, Clock, choose_painter, view_side
+from weft.tasks.splat_network import NetworkSplats
+from weft.tasks.splat_phases import PRUNE, Run, plan_decals, plan_fit
+from weft.tasks.splat_report import FinishedSplats, Outcome, contact_sheet, images_of, measure, turntable
 from weft.tasks.splat_views import plan_cameras, turned_up
 
 __all__ = ["splat_texture"]
@@ -45,7 +47,7 @@ def splat_texture(
     cameras_from: str,
     pattern_scale: float,
     report: bool,
-    model: str,
+    network: Network | None = None,
 ) -> Iterator[Event]:
     """New colours for the splats. Close the generator to cancel. The last event is the Result: array `splats.dc` f4
     [S, 3], the new f_dc in the order of the splats, with `report` also `contact_sheet` and `turntable`; info with what
@@ -60,9 +62,14 @@ def splat_texture(
     """
     torch.set_num_threads(1)  # the same bytes everywhere; and beside Numba's threads torch's only wait for each other
     clock = Clock()
-    _check(splats, cameras, cameras_from, up, views, model)
-    size = view_side(size)
-    material, painter = choose_painter(prompt, exemplar, size, COARSER * pattern_scale)
+    _check(splats, cameras, cameras_from, up, views)
+    if network is not None:
+        yield from network.load(clock, exemplar)
+    size = view_side(size) if network is None else network.view_size(size)
+    if network is None:
+        material, painter = choose_painter(prompt, exemplar, size, COARSER * pattern_scale)
+    else:
+        material = network.material(prompt)
     used = cameras[:: -(-len(cameras) // MOST_SCENE_CAMERAS)] if cameras else cameras
     with clock.phase("cameras"):
         planned = plan_cameras(splats, up=up, size=size, count=views, cameras_from=cameras_from, scene=used)
@@ -75,34 +82,56 @@ def splat_texture(
         if not space.seen.any():
             raise InvalidInput("the splats are too transparent to be painted", "check their opacity in a splat viewer")
     yield Progress("prepare", 2, 3, "weighing splats")
-    with clock.phase("placing decals"):
-        seen, decals = plan_decals(splats, space, turned_up(up).T[:, 2], seed)
-        fit = None if decals is None else plan_fit(space, seen, decals)
-    yield Progress("prepare", 3, 3, "placing decals")
-    coverage = float((space.seen if fit is None else fit.reached).mean())
-    if coverage < WANTED_COVERAGE:
-        yield _unseen(coverage)
-    run = Run(space, decals, fit, painter, steps, seed, clock)
+    run: SplatRun
+    if network is None:
+        with clock.phase("placing decals"):
+            seen, decals = plan_decals(splats, space, turned_up(up).T[:, 2], seed)
+            fit = None if decals is None else plan_fit(space, seen, decals)
+        run = Run(space, decals, fit, painter, steps, seed, clock)
+    else:
+        run = NetworkSplats(space, network, prompt, exemplar, turned_up(up), steps, seed, clock)
+    yield Progress("prepare", 3, 3, "placing decals" if network is None else "drawing controls")
+    yield from run.warnings()
+    if run.coverage < WANTED_COVERAGE:
+        yield _unseen(run.coverage)
     for phase, index, total in run.steps(keep=report):
         yield Progress(phase, index, total)
+        yield from run.warnings()
         yield Preview(0, _preview(run.z), index, total)
     yield Progress("finish", 1, 1, "measuring" if report else "collecting colours")
     arrays = {"splats.dc": f_dc_of(images_of(run.z))}
-    info: dict[str, Any] = {"material": material, "coverage": round(coverage, 4), "views": len(planned)}
-    info |= {"decals": 0 if decals is None else len(decals.cameras)}
+    info: dict[str, Any] = {"material": material, "coverage": round(run.coverage, 4), "views": len(planned)}
+    info |= {"decals": run.decals}
     info |= {"covered_pixels": round(float(space.mask.mean()), 4), "weights": len(space.projection.values)}
     info |= {"first_preview": clock.first_preview}
     if report:
         with clock.phase("report"):
-            finished = _finished(splats, up, run, painter)
+            finished = _finished(splats, up, run)
             info |= measure(finished)
             arrays |= {"contact_sheet": contact_sheet(finished), "turntable": turntable(finished)}
     yield Result(arrays, info | {"seconds": clock.seconds | {"total": clock.elapsed()}})
 
 
-def _check(splats: Splats, cameras: Sequence[Camera], cameras_from: str, up: str, views: int, model: str) -> None:
-    if model not in MODELS:
-        raise UnknownName(f"no model is called {model!r}", f"models here: {', '.join(MODELS)}")
+class SplatRun(Protocol):
+    """Splats being painted: `z` are the colours after each of the `steps`."""
+
+    space: SplatColorSpace
+    states: list[tuple[float, Tensor]]  # (s, z) of each step, or of the last
+
+    @property
+    def z(self) -> Tensor: ...
+    @property
+    def coverage(self) -> float: ...
+    @property
+    def decals(self) -> int: ...
+    @property
+    def guide(self) -> Guide: ...
+    def warnings(self) -> Iterator[Warning]: ...
+    def steps(self, *, keep: bool) -> Iterator[tuple[str, int, int]]: ...
+    def outcome(self) -> Outcome: ...
+
+
+def _check(splats: Splats, cameras: Sequence[Camera], cameras_from: str, up: str, views: int) -> None:
     if cameras_from not in CAMERAS_FROM:
         raise InvalidInput(f"no cameras are called {cameras_from!r}", f"choose one of {', '.join(CAMERAS_FROM)}")
     if cameras_from == "scene" and not cameras:
@@ -123,25 +152,14 @@ def _check_sight(splats: Splats, cameras: Sequence[Camera]) -> None:
     raise InvalidCamera("no camera has a splat in its frame", "give cameras in the frame of the splats' file")
 
 
-def _finished(splats: Splats, up: str, run: Run, painter: Painter) -> FinishedSplats:
+def _finished(splats: Splats, up: str, run: SplatRun) -> FinishedSplats:
     """What the report needs to know of a run."""
     chosen = [run.states[round(part * (len(run.states) - 1))] for part in SNAPSHOTS]
-    space, fit = run.space, run.fit
-    rows = owned_by_views(space).rows_of
-    if fit is None or run.painted is None:
-        estimate = target = rows(run.estimate)
-        counted = space.mask.ravel()
-    else:
-        estimate, target, counted = rows(run.denoised_once_more()), fit.target(run.painted), fit.weights > 0
-
-    def refit(pixels: Tensor, held: Sequence[int]) -> tuple[Tensor, np.ndarray]:
-        if fit is None:
-            linear = owned_by_views(space.without(held))
-            return linear.aggregate(pixels), linear.seen
-        others = fit.without(held)
-        return others.colors(pixels), others.reached
-
-    return FinishedSplats(splats, up, space, target, counted, estimate, refit, run.z, painter, chosen)
+    outcome = run.outcome()
+    return FinishedSplats(
+        outcome.target, outcome.counted, outcome.estimate, outcome.refit, splats, up, run.space, run.z, run.guide,
+        chosen,
+    )  # fmt: skip
 
 
 def _unseen(coverage: float) -> Warning:

@@ -22,7 +22,7 @@ from weft.spaces.mesh_texture import (
 )
 from weft.spaces.surface import Surface
 
-__all__ = ["pixels_per_unit", "plan_views", "used_vertices"]
+__all__ = ["pixels_per_unit", "plan_cameras", "plan_views", "space_of", "used_vertices"]
 
 WANTED_COVERAGE = 0.97
 MOST_EXTRA = 8
@@ -41,9 +41,25 @@ def plan_views(
     scene: Sequence[Camera],
     wanted: np.ndarray | None = None,
 ) -> MeshTextureSpace:
-    """The space of `count` ring views ("automatic"), of the `scene` cameras ("scene"), or of both, plus up to eight
-    views chosen greedily until 97 % of the texels are seen. Frames are `size`² pixels. Where only some cells are
-    `wanted`, bool [cells], only those count, and views that show none of them are left out."""
+    """The space of the planned cameras (see `plan_cameras`). Views that show no wanted cell are left out."""
+    cameras = plan_cameras(
+        surface, size=size, count=count, cameras_from=cameras_from, scene=scene, wanted=wanted
+    )  # fmt: skip
+    return space_of(surface, cameras, wanted)
+
+
+def plan_cameras(
+    surface: Surface,
+    *,
+    size: int,
+    count: int,
+    cameras_from: str,
+    scene: Sequence[Camera],
+    wanted: np.ndarray | None = None,
+) -> list[Camera]:
+    """`count` ring cameras ("automatic"), the `scene` ones ("scene"), or both, plus up to eight chosen greedily until
+    97 % of the texels are seen. Frames are `size`² pixels. Where only some cells are `wanted`, bool [cells], only those
+    count."""
     ring = list(standard_ring(count)) if cameras_from in ("automatic", "both") else []
     points = used_vertices(surface)
     framed = frame_object(points, [*ring, *_CANDIDATES], size)
@@ -54,8 +70,17 @@ def plan_views(
     directions = [*ring, *(_CANDIDATES[i] for i in extra)]
     cameras = frame_object(points, directions, size) if directions else []
     own = [_rescaled(camera, cameras[0], surface, size) for camera in own] if cameras else own
-    views = _rasterize(surface, [*cameras, *own])
-    return build_space(surface, views if wanted is None else _showing(views, surface, wanted), _TRUST, None, wanted)
+    return [*cameras, *own]
+
+
+def space_of(
+    surface: Surface, cameras: Sequence[Camera], wanted: np.ndarray | None = None, *, ramp: int = _TRUST.ramp
+) -> MeshTextureSpace:
+    """The space of these cameras, without those that show no wanted cell. `ramp`: pixels from a silhouette to full
+    trust."""
+    views = _rasterize(surface, cameras)
+    shown = views if wanted is None else _showing(views, surface, wanted)
+    return build_space(surface, shown, replace(_TRUST, ramp=ramp), None, wanted)
 
 
 def _showing(views: Views, surface: Surface, wanted: np.ndarray) -> Views:

@@ -36,7 +36,6 @@ class IllusionParams:
     seed: int = parts.seed_param()
     case: str = parts.case_param()
     report: bool = parts.report_param()
-    model: str = parts.model_param()
 
 
 def _check(params: IllusionParams, names: frozenset[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from weft_wire.arrays import ArraySpec
 from weft_wire.errors import WireError
 from weft_wire.jobs import parts
+from weft_wire.jobs.networks import NetworkParams, check_view_size, view_size_param
 from weft_wire.jobs.task import Task
 from weft_wire.parameters import param
 
@@ -14,7 +15,7 @@ __all__ = ["PANORAMA", "PanoramaParams"]
 
 
 @dataclass(frozen=True, slots=True)
-class PanoramaParams:
+class PanoramaParams(NetworkParams):
     """What a panorama job can be asked for."""
 
     prompt: str = parts.prompt_param()
@@ -23,7 +24,7 @@ class PanoramaParams:
     height: int = param(
         256, minimum=64, maximum=2048, unit="px", help="height of a wide image; at most half its width around meshes"
     )
-    window: int = param(256, minimum=64, maximum=1024, unit="px", help="side of the views that are denoised")
+    window: int = view_size_param()
     steps: int = parts.steps_param()
     seed: int = parts.seed_param()
     pattern_scale: float = param(
@@ -31,11 +32,11 @@ class PanoramaParams:
     )
     case: str = parts.case_param()
     report: bool = parts.report_param()
-    model: str = parts.model_param()
 
 
 def _check(params: PanoramaParams, names: frozenset[str]) -> None:
     parts.check_look(params, names)
+    check_view_size(params, "window")
     meshes = any(name.startswith("mesh.") for name in names)
     if meshes and params.shape == "wide" and params.height > params.width / 2:
         raise WireError(

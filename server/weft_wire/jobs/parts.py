@@ -20,7 +20,6 @@ __all__ = [
     "case_param",
     "check_cameras",
     "check_look",
-    "model_param",
     "prompt_param",
     "report_param",
     "seed_param",
@@ -68,10 +67,6 @@ def case_param() -> Any:
 
 def report_param() -> Any:
     return param(False, help="measure quality and return contact sheet and turntable")
-
-
-def model_param() -> Any:
-    return param("exemplar", maximum=80, help="the denoiser; `weft models` lists them")
 
 
 def check_look(params: Any, names: frozenset[str]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from weft_wire.arrays import ArraySpec
 from weft_wire.jobs import parts
+from weft_wire.jobs.networks import NetworkParams, check_view_size, view_size_param
 from weft_wire.jobs.task import Task
 from weft_wire.parameters import param
 
@@ -13,14 +14,14 @@ __all__ = ["RETEXTURE", "RetextureParams"]
 
 
 @dataclass(frozen=True, slots=True)
-class RetextureParams:
+class RetextureParams(NetworkParams):
     """What a retexture job can be asked for."""
 
     prompt: str = parts.prompt_param()
     strength: float = param(
         0.6, minimum=0.01, maximum=1, help="how far from the old texture; 1 keeps nothing of it where it is repainted"
     )
-    size: int = param(256, minimum=64, maximum=1024, unit="px", help="side of the views that are denoised")
+    size: int = view_size_param()
     steps: int = parts.steps_param()
     seed: int = parts.seed_param()
     views: int = param(10, minimum=4, maximum=40, help="automatic cameras around the objects, at least")
@@ -30,11 +31,11 @@ class RetextureParams:
     )
     decals: bool = param(True, help="denoise fine detail face-on to the surface")
     report: bool = parts.report_param()
-    model: str = parts.model_param()
 
 
 def _check(params: RetextureParams, names: frozenset[str]) -> None:
     parts.check_look(params, names)
+    check_view_size(params)
     parts.check_cameras(params, names)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from weft_wire.arrays import ArraySpec
 from weft_wire.jobs import parts
+from weft_wire.jobs.networks import NetworkParams, check_view_size, view_size_param
 from weft_wire.jobs.task import Task
 from weft_wire.parameters import param
 
@@ -13,14 +14,14 @@ __all__ = ["SPLAT_TEXTURE", "SplatTextureParams"]
 
 
 @dataclass(frozen=True, slots=True)
-class SplatTextureParams:
+class SplatTextureParams(NetworkParams):
     """What a splat-texture job can be asked for."""
 
     prompt: str = parts.prompt_param()
     up: str = param(
         "-y", choices=("-y", "y", "z"), help="which way is up in the splats' frame; files have -y as a rule"
     )
-    size: int = param(256, minimum=64, maximum=1024, unit="px", help="side of the views that are denoised")
+    size: int = view_size_param()
     steps: int = parts.steps_param()
     seed: int = parts.seed_param()
     views: int = param(50, minimum=8, maximum=200, help="automatic cameras around the splats")
@@ -29,11 +30,11 @@ class SplatTextureParams:
         1.0, minimum=0.1, maximum=10, help="size of the exemplar on the object; 1 = it spans 0.6 of a view"
     )
     report: bool = parts.report_param()
-    model: str = parts.model_param()
 
 
 def _check(params: SplatTextureParams, names: frozenset[str]) -> None:
     parts.check_look(params, names)
+    check_view_size(params)
     parts.check_cameras(params, names)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from weft_wire.arrays import ArraySpec
 from weft_wire.jobs import parts
+from weft_wire.jobs.networks import NetworkParams, check_view_size, view_size_param
 from weft_wire.jobs.task import Task
 from weft_wire.parameters import param
 
@@ -13,11 +14,11 @@ __all__ = ["TEXTURE", "TextureParams"]
 
 
 @dataclass(frozen=True, slots=True)
-class TextureParams:
+class TextureParams(NetworkParams):
     """What a texture job can be asked for."""
 
     prompt: str = parts.prompt_param()
-    size: int = param(256, minimum=64, maximum=1024, unit="px", help="side of the views that are denoised")
+    size: int = view_size_param()
     steps: int = parts.steps_param()
     seed: int = parts.seed_param()
     texture_size: int = param(1024, minimum=128, maximum=4096, unit="px", help="side of the finished textures")
@@ -28,11 +29,11 @@ class TextureParams:
     )
     decals: bool = param(True, help="denoise fine detail face-on to the surface")
     report: bool = parts.report_param()
-    model: str = parts.model_param()
 
 
 def _check(params: TextureParams, names: frozenset[str]) -> None:
     parts.check_look(params, names)
+    check_view_size(params)
     parts.check_cameras(params, names)
 
 

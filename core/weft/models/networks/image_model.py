@@ -11,6 +11,7 @@ from torch import Tensor
 
 from weft.denoiser import Denoiser
 from weft.models.cards import Card
+from weft.models.networks.batching import Batches
 from weft.schedule import NoiseLevel, Schedule
 
 __all__ = ["Codec", "Conditioning", "Control", "ImageModel", "NoiseLevels", "ViewNeighbours", "as_planes"]
@@ -99,6 +100,7 @@ class ImageModel(Protocol):
     levels: NoiseLevels
     device: torch.device
     unit: int  # px; sides of views are multiples of it
+    batches: Batches  # its `notices` tell what people should know about how it ran
     controls: frozenset[str]  # kinds it can follow
 
     def bind(self, wanted: Conditioning) -> Denoiser: ...

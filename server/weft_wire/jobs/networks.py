@@ -1,0 +1,69 @@
+"""What every job that a network with trained weights can do is asked alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from weft_wire.errors import WireError
+from weft_wire.parameters import param
+
+__all__ = ["LEAST_VIEW", "NETWORK", "NetworkParams", "check_view_size", "view_size_param"]
+
+NETWORK = "network"  # the section of these parameters
+LEAST_VIEW = 64  # px
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkParams:
+    """Which model denoises, and how it is conditioned. The embedded denoiser uses none but `model`."""
+
+    model: str = param("exemplar", maximum=120, help="the denoiser; `weft models` lists them")
+    checkpoint: str = param(
+        "", maximum=200, section=NETWORK, help="other weights of the model's family, by their name on the server"
+    )
+    loras: str = param(
+        "", maximum=400, section=NETWORK, help="LoRA weights by their names on the server, as in rusty:0.8, painted"
+    )
+    negative_prompt: str = param("", maximum=2000, section=NETWORK, help="what must not be seen, in words")
+    guidance: float = param(
+        0.0, minimum=0, maximum=50, section=NETWORK, help="how much the words count; 0: as the model's card says"
+    )
+    image_guidance: float = param(
+        0.0, minimum=0, maximum=20, section=NETWORK,
+        help="how much an edited picture counts beside the words; 0: as the model's card says",
+    )  # fmt: skip
+    control: str = param(
+        "", maximum=200, section=NETWORK,
+        help="what is drawn from the geometry, as in depth:1@0-1, canny:0.5@0-0.6; empty: depth if the model can; none",
+    )  # fmt: skip
+    style_scale: float = param(
+        0.6, minimum=0, maximum=2, section=NETWORK, help="how much a reference image counts beside the words"
+    )
+    synchronize: str = param(
+        "automatic", choices=("automatic", "latents", "pixels"), section=NETWORK,
+        help="what views share at every step; pixels are slower and keep detail; automatic: as the task is best done",
+    )  # fmt: skip
+    sync_until: float = param(
+        0.8, minimum=0, maximum=1, section=NETWORK, help="part of the steps after which every view goes its own way"
+    )
+    view_attention: bool = param(
+        True, section=NETWORK, help="let each view look at its neighbours and at the front while it is denoised"
+    )
+
+
+def view_size_param() -> Any:
+    return param(
+        0, minimum=0, maximum=1024, unit="px",
+        help=f"side of the views that are denoised, {LEAST_VIEW} at least; 0: as the model likes, 256 without weights",
+    )  # fmt: skip
+
+
+def check_view_size(params: Any, name: str = "size") -> None:
+    """Raise for views that are too small to show anything."""
+    size = getattr(params, name)
+    if 0 < size < LEAST_VIEW:
+        raise WireError(
+            "invalid_parameter", f"{name} must be 0 or between {LEAST_VIEW} and 1024 px, not {size}",
+            "0 leaves it to the model",
+        )  # fmt: skip

@@ -1,0 +1,226 @@
+"""Whole tasks done by networks, tiny ones of the real classes: what they take, what they promise, what they refuse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from practice_clouds import ball
+from practice_shapes import box
+
+from weft.errors import InvalidInput
+from weft.models.cards import card_named
+from weft.models.library import Library
+from weft.models.requests import parse
+from weft.tasks.events import Event, Preview, Progress, Result, Warning
+from weft.tasks.network import Network
+from weft.tasks.panorama import panorama
+from weft.tasks.retexture import retexture
+from weft.tasks.splat_texture import splat_texture
+from weft.tasks.texture import texture
+
+SIDE = 64
+BALL = box(4, sphere=True)
+COMMON: dict[str, Any] = {"prompt": "an old brick", "steps": 3, "seed": 0, "pattern_scale": 1.0, "report": False}
+MESHES: dict[str, Any] = {
+    **COMMON, "exemplar": None, "cameras": [], "cameras_from": "automatic", "size": SIDE, "views": 4, "decals": True,
+}  # fmt: skip
+PANORAMA: dict[str, Any] = {
+    **COMMON, "exemplar": None, "depth": None, "meshes": [], "viewpoint": None, "shape": "sphere", "width": 128,
+    "height": 64, "window": SIDE, "case": "synctweedies",
+}  # fmt: skip
+SPLATS: dict[str, Any] = {
+    **COMMON, "exemplar": None, "cameras": [], "up": "z", "size": SIDE, "views": 6, "cameras_from": "automatic",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cache(models_folder: Path) -> Any:
+    pytest.importorskip("diffusers")
+    from weft.models.networks.cache import ModelCache
+
+    return ModelCache(Library([models_folder]), torch.device("cpu"), torch.float32, 1 << 34)
+
+
+@pytest.fixture(scope="module")
+def make(cache: Any):
+    """A network by its card's name; `words` are what a job says of it."""
+
+    def network(name: str, *, geometry: bool = True, style: bool = False, control: str = "", **changes: Any) -> Network:
+        wish = parse(name, control=control, geometry=geometry, style=style)
+        return Network(card_named(name), lambda: cache.get(wish.request), controls=wish.controls, **changes)
+
+    return network
+
+
+def textured(network: Network, **changes: Any) -> Iterator[Event]:
+    return texture([BALL], network=network, **{**MESHES, "texture_size": 128, **changes})
+
+
+def retextured(network: Network, mask: np.ndarray | None = None, **changes: Any) -> Iterator[Event]:
+    return retexture(
+        [BALL], network=network, textures=[stripes()], masks=[mask], selections=[None],
+        **{**MESHES, "strength": 0.6, **changes},
+    )  # fmt: skip
+
+
+def stripes(side: int = 128) -> np.ndarray:
+    """A texture f4 [side, side, 3] in [0, 1]."""
+    y, x = np.mgrid[:side, :side] / side
+    return np.stack([x, y, 0.5 + 0.5 * np.sin(20 * x)], -1).astype(np.float32)
+
+
+def result_of(events: Iterator[Event]) -> Result:
+    *_, last = events
+    assert isinstance(last, Result)
+    return last
+
+
+TEXTURING = ["sd15", "sdxl", "sd3.5-medium", "flux2-klein"]
+
+
+@pytest.mark.parametrize("name", TEXTURING)
+def test_a_mesh_is_textured_and_the_same_seed_gives_the_same_bytes(make, name: str):
+    first, again = (result_of(textured(make(name), seed=seed)) for seed in (0, 0))
+    other = result_of(textured(make(name), seed=1))
+    picture = first.arrays["texture.0"]
+    assert picture.shape == (128, 128, 3)
+    assert np.isfinite(picture).all()
+    assert picture.std() > 1e-3
+    assert np.array_equal(picture, again.arrays["texture.0"])
+    assert not np.array_equal(picture, other.arrays["texture.0"])
+    assert first.info["material"]["name"] == name
+
+
+def test_events_lead_to_the_result(make):
+    events = list(textured(make("sd15"), report=True))
+    assert isinstance(events[-1], Result)
+    steps = [(event.step, event.total) for event in events if isinstance(event, Progress) and event.phase == "views"]
+    assert steps == [(i, 4) for i in (1, 2, 3, 4)]  # three of denoising, one of baking
+    previews = [event for event in events if isinstance(event, Preview)]
+    assert [event.step for event in previews] == [1, 2, 3, 4]
+    info = events[-1].info
+    assert json.loads(json.dumps(info, allow_nan=False)) == info
+    assert {"model", "conditioning", "views", "report", "total"} <= set(info["seconds"])
+    assert {"rerender_psnr", "pairwise_psnr", "seam_energy"} <= set(info)
+    assert "sharpness" not in info
+    assert events[-1].arrays["turntable"].ndim == 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"control": "none"}, {"control": "depth:0.2"}, {"control": "depth:1@0-0.3"}, {"control": "depth, canny:0.5"},
+        {"view_attention": False}, {"synchronize": "pixels"}, {"sync_until": 0.0}, {"negative": "blurred"},
+        {"guidance": 2.0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_said_of_a_network_counts(make, change: dict[str, Any]):
+    usual = result_of(textured(make("sd15"))).arrays["texture.0"]
+    changed = result_of(textured(make("sd15", **change))).arrays["texture.0"]
+    assert not np.array_equal(usual, changed)
+
+
+def test_a_reference_image_counts_beside_the_words(make):
+    usual = result_of(textured(make("sd15"))).arrays["texture.0"]
+    styled = result_of(textured(make("sd15", style=True), exemplar=stripes(64))).arrays["texture.0"]
+    assert not np.array_equal(usual, styled)
+
+
+@pytest.mark.parametrize("name", ["instruct-pix2pix", "ic-light", "ic-light-background", "sd15-inpainting", "sd15"])
+def test_a_texture_is_changed(make, name: str):
+    exemplar = stripes(64) if name == "ic-light-background" else None
+    result = result_of(retextured(make(name), exemplar=exemplar))
+    assert result.arrays["texture.0"].shape == (128, 128, 3)
+    assert not np.array_equal(result.arrays["texture.0"], stripes())
+    again = result_of(retextured(make(name), exemplar=exemplar))
+    assert np.array_equal(result.arrays["texture.0"], again.arrays["texture.0"])
+
+
+def test_the_background_lights(make):
+    bright, dark = (
+        result_of(retextured(make("ic-light-background"), exemplar=np.full((32, 32, 3), value, np.float32)))
+        for value in (0.9, 0.1)
+    )
+    assert not np.array_equal(bright.arrays["texture.0"], dark.arrays["texture.0"])
+
+
+def test_a_background_must_be_there(make):
+    with pytest.raises(InvalidInput, match="no background"):
+        list(retextured(make("ic-light-background")))
+
+
+@pytest.mark.parametrize("name", ["sd15", "sd15-inpainting"])
+@pytest.mark.parametrize("synchronize", ["latents", "pixels"])
+def test_what_is_outside_the_mask_stays_to_the_bit(make, name: str, synchronize: str):
+    mask = np.zeros((128, 128), bool)
+    mask[:, :50] = True
+    painted = result_of(retextured(make(name, synchronize=synchronize), mask)).arrays["texture.0"]
+    assert np.array_equal(painted[~mask], stripes()[~mask])
+    assert not np.array_equal(painted[mask], stripes()[mask])
+
+
+def test_little_strength_changes_little(make):
+    little, much = (
+        result_of(retextured(make("sd15"), strength=strength, steps=6)).arrays["texture.0"] for strength in (0.2, 0.9)
+    )
+    assert np.abs(little - stripes()).mean() < np.abs(much - stripes()).mean()
+
+
+def steps_in_depth(height: int = 64, width: int = 128) -> np.ndarray:
+    depth = np.full((height, width), 8.0, np.float32)
+    depth[: height // 4] = np.inf
+    depth[height // 2 :, width // 4 : width // 2] = 2.0
+    return depth
+
+
+@pytest.mark.parametrize("shape", ["sphere", "wide"])
+@pytest.mark.parametrize("depth", [None, steps_in_depth()], ids=["free", "with depth"])
+def test_a_panorama_is_painted(make, shape: str, depth: np.ndarray | None):
+    changes = {"shape": shape, "depth": depth, "report": True, "width": 256 if shape == "wide" else 128, "height": 128}
+    network = make("sd15", geometry=depth is not None)
+    result = result_of(panorama(network=network, **{**PANORAMA, **changes}))
+    assert result.arrays["panorama"].shape == ((128, 256, 3) if shape == "wide" else (64, 128, 3))
+    assert result.arrays["panorama"].std() > 1e-3
+    assert result.info["coverage"] == 1
+    again = result_of(panorama(network=network, **{**PANORAMA, **changes}))
+    assert np.array_equal(result.arrays["panorama"], again.arrays["panorama"])
+
+
+@pytest.mark.parametrize("name", ["sd15", "flux2-klein"])
+def test_splats_are_painted(make, name: str):
+    first, again = (
+        result_of(splat_texture(ball(1500), network=make(name), **{**SPLATS, "report": True})) for _ in range(2)
+    )
+    assert first.arrays["splats.dc"].shape == (1500, 3)
+    assert np.array_equal(first.arrays["splats.dc"], again.arrays["splats.dc"])
+    assert first.info["decals"] == 0
+    assert {"held_out_psnr", "painted_psnr"} <= set(first.info)
+
+
+def test_words_that_are_not_read_are_told_once(make):
+    events = textured(make("sd15"), prompt="an old brick " * 60)
+    told = [event.message for event in events if isinstance(event, Warning) and "longer" in event.message]
+    assert 1 <= len(told) == len(set(told))
+
+
+def test_a_model_that_edits_needs_something_to_edit(make):
+    with pytest.raises(InvalidInput, match="instruct-pix2pix edits what is there") as problem:
+        list(textured(make("instruct-pix2pix")))
+    assert "retexture" in problem.value.hint
+
+
+def test_a_panorama_without_distances_has_nothing_to_draw(make):
+    with pytest.raises(InvalidInput, match="without geometry"):
+        list(panorama(network=make("sd15"), **PANORAMA))
+
+
+def test_a_network_denoises_views_only(make):
+    with pytest.raises(InvalidInput, match="canonical variable"):
+        list(panorama(network=make("sd15", geometry=False), **{**PANORAMA, "case": "5"}))
