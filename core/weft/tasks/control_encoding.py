@@ -43,7 +43,7 @@ class Shown:
     mask: np.ndarray  # bool [N, H, W], pixels that show something
     near: np.ndarray  # f4 [N, H, W], see `nearness`
     find_normals: Callable[[], np.ndarray]  # f4 [N, 3, H, W], unit: right, up, towards the viewer; 0 off the mask
-    light: np.ndarray | None = None  # f4 [N, H, W] in [0, 1]; None: that of a lamp at the viewer's upper left
+    light: np.ndarray | None = None  # f4 [N, H, W] in [0, 1], the scene's own, which shows shadows
 
     @cached_property
     def normals(self) -> np.ndarray:
@@ -51,9 +51,11 @@ class Shown:
 
     @cached_property
     def grey(self) -> np.ndarray:
-        """f4 [N, H, W] in [0, 1]: a white thing in the light, darker with the distance, before black. Outlines show as
-        steps, and so do parts that stand before others."""
-        light = _lamplight(self.normals) if self.light is None else self.light
+        """f4 [N, H, W] in [0, 1]: a white thing in the light of a lamp at the viewer's upper left, and, where the scene
+        has light of its own, half in that; darker with the distance, before black. Outlines show as steps, and so do
+        parts that stand before others. By its own light alone a closed room would be one grey."""
+        lamp = _lamplight(self.normals)
+        light = lamp if self.light is None else (lamp + self.light) / 2
         bright = (_AMBIENT + (1 - _AMBIENT) * light) * (1 - _FOG * (1 - self.near))
         return np.where(self.mask, bright, 0).astype(np.float32)
 
