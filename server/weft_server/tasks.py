@@ -18,8 +18,10 @@ from weft.io.images import to_bytes
 from weft.models.materials import MATERIALS
 from weft.tasks import illusion, panorama, retexture, splat_texture, texture
 from weft.tasks.events import Event, Result
+from weft_server.loaded_models import announced, unload
+from weft_server.networks import NAMES, network_of
 from weft_server.received import Received
-from weft_wire.jobs import ILLUSION, PANORAMA, RETEXTURE, SPLAT_TEXTURE, TEXTURE, Task
+from weft_wire.jobs import ILLUSION, PANORAMA, RETEXTURE, SPLAT_TEXTURE, TEXTURE, UNLOAD, Task
 
 __all__ = ["RUNNERS", "Runner", "as_declared", "capabilities", "warm_up"]
 
@@ -28,11 +30,13 @@ RENAMED = {"cameras": "cameras_from"}  # parameters whose name the science gives
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Does one task: `function` is its generator, `inputs` makes its arguments from the arrays."""
+    """Does one task: `function` is its generator, `inputs` makes its arguments from the arrays. If it `takes_network`,
+    what the parameters say of a model becomes one argument, `network`."""
 
     task: Task
     function: Callable[..., Iterator[Event]]
     inputs: Mapping[str, Callable[[Received], Any]]
+    takes_network: bool = True
 
     def __call__(
         self, params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]
@@ -40,6 +44,9 @@ class Runner:
         """The events of the job; the arrays of its result in the types that the wire declares."""
         received = Received(arrays, labels)
         given = {name: argument(received) for name, argument in self.inputs.items()}
+        if self.takes_network:
+            given["network"] = network_of(params, arrays)
+            params = {name: value for name, value in params.items() if name not in NAMES}
         wished = {RENAMED.get(name, name): value for name, value in params.items()}
         events = self.function(**given, **wished)
         with closing(cast(Generator[Event, None, None], events)):
@@ -65,13 +72,14 @@ _ROWS = (
             **_CAMERAS,
         },
     ),
-    Runner(ILLUSION, illusion.illusion, {"exemplars": Received.exemplars}),
+    Runner(ILLUSION, illusion.illusion, {"exemplars": Received.exemplars}, takes_network=False),
     Runner(
         PANORAMA,
         panorama.panorama,
         {**_EXEMPLAR, "depth": Received.depth, "meshes": Received.meshes, "viewpoint": Received.viewpoint},
     ),
     Runner(SPLAT_TEXTURE, splat_texture.splat_texture, {"splats": Received.splats, **_EXEMPLAR, **_CAMERAS}),
+    Runner(UNLOAD, unload, {}, takes_network=False),
 )
 RUNNERS: dict[str, Runner] = {row.task.name: row for row in _ROWS}
 
@@ -91,7 +99,7 @@ def capabilities() -> dict[str, Any]:
         device = f"cuda: {torch.cuda.get_device_name(0)}"
     else:
         device = f"cpu: {torch.get_num_threads()} threads"
-    return {"models": ["exemplar"], "materials": list(MATERIALS), "device": device}
+    return {**announced(), "materials": list(MATERIALS), "device": device}
 
 
 def warm_up() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from weft.spaces.illusion import VIEW_NAMES
+from weft_server.networks import NAMES
 from weft_server.received import Received
 from weft_server.tasks import RENAMED, RUNNERS, as_declared
 from weft_wire.arrays import dtype_name
@@ -26,7 +27,10 @@ def test_every_task_of_the_wire_is_done() -> None:
 def test_the_arguments_are_those_of_the_science(name: str) -> None:
     runner = RUNNERS[name]
     science = inspect.signature(runner.function).parameters
-    wished = {RENAMED.get(field.name, field.name) for field, _, _ in params_of(TASKS[name].params)}
+    names = {field.name for field, _, _ in params_of(TASKS[name].params)}
+    assert runner.takes_network == (names >= NAMES)
+    names = (names - NAMES) | {"network"} if runner.takes_network else names
+    wished = {RENAMED.get(name, name) for name in names}
     assert not wished & set(runner.inputs)
     assert wished | set(runner.inputs) <= set(science)
     assert {key for key, value in science.items() if value.default is value.empty} <= wished | set(runner.inputs)
