@@ -17,10 +17,13 @@ from torch.nn.functional import pixel_unshuffle
 
 from weft.errors import InvalidInput
 from weft.methods.synchronized import INDEPENDENT, synchronized
+from weft.models.cards import ModelRequest
+from weft.models.library import Library
 from weft.models.networks.batching import Batches
 from weft.models.networks.components import Components
 from weft.models.networks.flow_model import FlowModel
 from weft.models.networks.image_model import Conditioning, Control
+from weft.models.networks.loading import load
 from weft.models.networks.open_model import open_model
 from weft.models.networks.quiet import quietly
 from weft.noise import gaussian, generator
@@ -210,6 +213,19 @@ def test_parts_of_a_batch_make_the_same_pictures(parts, model):
     assert torch.equal(whole, FlowModel(parts).bind(wanted)(x, level))  # the same bytes every time
 
 
+def test_half_precision_stays_near_and_its_results_are_single(models_folder, parts, model):
+    request = ModelRequest(parts.card.name)
+    found = Library([models_folder]).resolve(request)
+    half = FlowModel(load(found, request, device=torch.device("cpu"), dtype=torch.bfloat16))
+    x, level = noise(model), NoiseLevel(0.5, 0.5)
+    exact, rounded = (one.bind(plain())(x, level) for one in (model, half))
+    assert rounded.dtype == torch.float32
+    assert 1e-6 < (exact - rounded).abs().mean() < 0.05
+    picture = half.codec.decode(rounded)
+    assert picture.dtype == torch.float32
+    assert picture.shape == (1, 3, SIDE, SIDE)
+
+
 def test_the_walk_depends_on_the_size_where_the_network_says_so(sd3, klein):
     small, large = ([level.sigma for level in FlowModel(klein).levels_at(s, s).schedule(4).levels] for s in (256, 1024))
     assert all(a < b for a, b in zip(small[1:-1], large[1:-1], strict=True))
@@ -256,6 +272,15 @@ def test_each_refuses_what_only_the_other_can(sd3, klein):
         FlowModel(sd3).bind(plain(image=PICTURES))
     with pytest.raises(InvalidInput, match="distilled"):
         FlowModel(klein).bind(plain(guidance=4.0))
+
+
+def test_a_model_that_edits_needs_something_to_edit(models_folder):
+    editor = FlowModel(components(models_folder, "flux2-klein-edit"))
+    with pytest.raises(InvalidInput, match="no image"):
+        editor.bind(plain())
+    x, level = noise(editor), NoiseLevel(0.2, 0.8)
+    masked = editor.bind(plain(image=PICTURES, mask=PICTURES[:, :1]))(x, level)
+    assert torch.equal(masked, editor.bind(plain(image=PICTURES))(x, level))
 
 
 def test_latents_of_another_size_are_refused(model):

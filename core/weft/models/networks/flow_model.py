@@ -6,8 +6,8 @@ All rows r of the guidance table and all views are one batch, row by row: sample
 flow levels (α + σ ≠ 1) are scaled to those of the same signal-to-noise ratio. FLUX.2 klein edits: it is shown the views
 as they are (`Conditioning.image`), in every row, beside the noisy ones. Its distilled form has its guidance inside.
 
-There are no ControlNets for these here, no masks and no style pictures. Neighbours of views are left alone: words and
-pixels share one attention in these networks.
+There are no ControlNets for these here, no masks and no style pictures. A mask that comes with a picture to edit is
+left alone, and so are neighbours of views: words and pixels share one attention in these networks.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class FlowModel:
     @torch.no_grad()
     def bind(self, wanted: Conditioning) -> Denoiser:
         """A denoiser of latents [N, C, h, w]. InvalidInput, in one line, for what this model cannot do."""
-        check_conditioning(wanted, name=self.card.name, unit=self.unit)
+        check_conditioning(wanted, name=self.card.name, unit=self.unit, needs=self.card.needs)
         self._check_unusable(wanted)
         rows = guidance.text(wanted.guidance)
         return _Bound(self, wanted, rows, self._inputs(wanted, rows))
@@ -86,9 +86,11 @@ class FlowModel:
         )
 
     def _check_unusable(self, wanted: Conditioning) -> None:
-        pictures = {"mask": wanted.mask, "background": wanted.background}
+        pictures = {"background": wanted.background}
         if not self.family.edits:
             pictures["image"] = wanted.image
+        if not self.family.edits or wanted.image is None:
+            pictures["mask"] = wanted.mask
         for name, picture in pictures.items():
             if picture is not None:
                 raise InvalidInput(f"{self.card.name} has no use for the {name} it was given", f"leave the {name} out")
