@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from weft_server.packages import absent_packages, install_command
 from weft_server.terminal import machine, say
 from weft_wire.errors import WireError
 
@@ -40,7 +41,12 @@ def _run(arguments: argparse.Namespace) -> int:
     import torch
 
     device = _device(arguments.device or ("cpu" if arguments.tiny else "cuda"))
+    if absent := absent_packages():
+        raise WireError("missing_dependency", f"networks need {', '.join(absent)}", install_command())
     torch.set_num_threads(1)
+    from weft.models.networks.quiet import hush
+
+    hush()
     from weft.benchmarks.gpu import machine_of, measure, table
     from weft.benchmarks.gpu_job import Setting
 

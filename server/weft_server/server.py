@@ -33,7 +33,11 @@ log = logging.getLogger("weft.server")
 
 
 def version() -> str:
-    return importlib.metadata.version("weft")
+    """Of the installed package; where its folders are merely on the path, "uninstalled"."""
+    try:
+        return importlib.metadata.version("weft")
+    except importlib.metadata.PackageNotFoundError:
+        return "uninstalled"
 
 
 class Server:

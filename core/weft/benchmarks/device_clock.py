@@ -62,9 +62,8 @@ def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
     side = LARGE.get(device.type, LARGE["cpu"])
     source = torch.Generator(device).manual_seed(0)
     a, b = (torch.randn(side, side, generator=source, device=device).to(dtype) for _ in range(2))
-    for _ in range(_WARM):
-        a @ b
-    return 2 * side**3 / median(elapsed(device, lambda: a @ b) for _ in range(_TIMED))
+    seconds = [elapsed(device, lambda: a @ b) for _ in range(_WARM + _TIMED)]
+    return 2 * side**3 / median(seconds[_WARM:])
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def measure(
     operations = network_operations(shape, setting) / 1e12
     yield Row("operations of the networks", operations, "TFLOP")
     yield Row("rate of the networks", operations / phases["network"], "TFLOP/s")
-    yield Row("utilisation of the ceiling", operations / phases["network"] / (ceiling / 1e12), "")
+    yield Row("utilisation of the ceiling", 1e14 * operations / phases["network"] / ceiling, "%")
     yield Row("one view at a time / whole job", alone / sum(phases.values()), "×")
     yield Row("one view at a time / networks and decoding", alone / sum(phases[name] for name in NETWORKS), "×")
     yield Row("peak memory of one view at a time", peak, "GiB")

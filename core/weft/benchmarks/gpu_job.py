@@ -163,8 +163,7 @@ def _pipeline(components: Components) -> Any:
         "tokenizer": components.tokenizers[0], "text_encoder": components.text_encoders[0],
     }  # fmt: skip
     if len(components.text_encoders) == 1:
-        return StableDiffusionControlNetPipeline(
-            **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-        )
+        unwatched: dict[str, Any] = {"safety_checker": None, "feature_extractor": None}
+        return StableDiffusionControlNetPipeline(**parts, **unwatched, requires_safety_checker=False)
     second = {"tokenizer_2": components.tokenizers[1], "text_encoder_2": components.text_encoders[1]}
     return StableDiffusionXLControlNetUnionPipeline(**parts, **second, add_watermarker=False)

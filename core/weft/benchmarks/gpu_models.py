@@ -7,28 +7,19 @@ net of xinsir; the "tiny" ones have the same classes and run on any processor.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.controlnets.controlnet import ControlNetModel
+from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from weft.errors import MissingDependency, UnknownName
+from weft.errors import UnknownName
 from weft.models.cards import card_named
-from weft.models.networks.quiet import hush
-
-hush()
-
-try:
-    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-    from diffusers.models.controlnets.controlnet import ControlNetModel
-    from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
-    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
-except ImportError as missing:
-    raise MissingDependency(f"networks need a package: {missing}", "pip install 'weft[models]'") from missing
-
 from weft.models.networks.components import Components
 from weft.models.networks.loading import memory_format
 
@@ -155,7 +146,6 @@ def build(shape: Shape, device: torch.device, dtype: torch.dtype, seed: int = 0)
         network, control = network_and_control(shape, device, dtype)
         vae = _placed(lambda: AutoencoderKL(**shape.vae), device, dtype)
         texts = [_placed(lambda i=i: _text_encoder(shape, i), device, dtype) for i in range(len(shape.texts))]
-    gc.collect()
     return Components(
         card=card_named(shape.card),
         network=network,
@@ -191,8 +181,9 @@ def _placed(make: Any, device: torch.device, dtype: torch.dtype) -> Any:
 
 
 def _text_encoder(shape: Shape, index: int) -> torch.nn.Module:
-    config = CLIPTextConfig(**shape.texts[index], vocab_size=shape.vocabulary, max_position_embeddings=77)
-    config.bos_token_id, config.eos_token_id, config.pad_token_id = 0, 2, 1
+    config = CLIPTextConfig(
+        **shape.texts[index], vocab_size=shape.vocabulary, bos_token_id=0, eos_token_id=2, pad_token_id=1
+    )
     return CLIPTextModelWithProjection(config) if index else CLIPTextModel(config)
 
 
