@@ -26,7 +26,7 @@ from weft.models.networks.extra_channels import extra_of
 from weft.models.networks.image_model import Conditioning, Control, ViewNeighbours
 from weft.models.networks.open_model import open_model
 from weft.models.networks.unet_model import UNetModel
-from weft.schedule import Schedule
+from weft.schedule import NoiseLevel, Schedule
 from weft.spaces.linear import identity
 
 STEPS = 5
@@ -243,6 +243,28 @@ def test_same_seed_same_bytes(models_folder, sdxl):
     first = ours(sdxl, wanted, x)
     assert torch.equal(ours(sdxl, wanted, x), first)
     assert torch.equal(ours(UNetModel(components(models_folder, "sdxl", controls=("normal",))), wanted, x), first)
+
+
+@pytest.mark.parametrize("name", ["sd15", "sdxl"])
+def test_networks_in_bfloat16_estimate_in_single_precision(models_folder, name):
+    x, depth = latents(2), Control("depth", pictures(2))
+    wanted = Conditioning(("a", "b"), guidance=2.0, controls=(depth,))
+    x0: dict[torch.dtype, torch.Tensor] = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        model = UNetModel(components(models_folder, name, controls=("depth",), dtype=dtype))
+        x0[dtype] = model.bind(wanted)(x, model.levels.schedule(4).levels[1])
+        assert x0[dtype].dtype == torch.float32
+    exact, rounded = x0[torch.float32], x0[torch.bfloat16]
+    assert not torch.equal(rounded, rounded.bfloat16().float())
+    assert (rounded - exact).std() < 0.05 * exact.std()
+
+
+def test_views_at_levels_of_flow_models_are_denoised_alike(sd15):
+    """The same image at the same signal-to-noise ratio, larger or smaller, has the same estimate."""
+    denoise, x = sd15.bind(views(2)), latents(2)
+    level = NoiseLevel(0.5, 0.5)
+    root = 0.5**0.5
+    assert same(denoise(x * root, level), denoise(x, NoiseLevel(root, root)))
 
 
 def test_guidance_of_one_runs_one_row(sd15, monkeypatch):

@@ -18,10 +18,17 @@ from weft.noise import gaussian, generator
 __all__ = ["components", "latents", "pictures", "piped"]
 
 
-def components(folder: Path, name: str, *, controls: tuple[str, ...] = (), style: bool = False) -> Components:
-    """The parts of the card `name`, on the CPU in float32. Every call reads them anew."""
+def components(
+    folder: Path,
+    name: str,
+    *,
+    controls: tuple[str, ...] = (),
+    style: bool = False,
+    dtype: torch.dtype = torch.float32,
+) -> Components:
+    """The parts of the card `name`, on the CPU. Every call reads them anew."""
     request = ModelRequest(name, controls=controls, style=style)
-    return load(Library([folder]).resolve(request), request, device=torch.device("cpu"), dtype=torch.float32)
+    return load(Library([folder]).resolve(request), request, device=torch.device("cpu"), dtype=dtype)
 
 
 def piped(pipeline: type, parts: Components, **settings: Any) -> torch.Tensor:

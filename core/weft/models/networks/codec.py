@@ -122,14 +122,15 @@ def fitted_colors(latents: Tensor, pictures: Tensor) -> Tensor:
 
 
 def procedural_pictures(count: int, cells: int, factor: int) -> Tensor:
-    """float32 [count, 3, cells·factor, cells·factor] in [-1, 1], every cell its own: patches of plain colour at several
-    scales, with light falling across them and a little grain. The same every time."""
+    """float32 [count, 3, cells·factor, cells·factor] in [-1, 1]: patches of plain colour, large ones more different
+    than small ones as in photographs, with light falling across them and a little grain. The same every time."""
     side = cells * factor
     random = generator(0)
     pictures = torch.zeros(count, 3, side, side)
-    for patches in (1, 2, 4, cells):
+    for patches, contrast in ((1, 0.4), (2, 0.5), (4, 0.4), (8, 0.2), (cells, 0.1)):
+        light = torch.rand(count, 1, patches, patches, generator=random) * 2 - 1
         colors = torch.rand(count, 3, patches, patches, generator=random) * 2 - 1
-        pictures += functional.interpolate(colors, size=(side, side), mode="nearest") / 2
+        pictures += contrast * functional.interpolate(light + 0.7 * colors, size=(side, side), mode="nearest")
     slope = torch.from_numpy(np.linspace(-0.3, 0.3, side, dtype=np.float32))
     pictures += slope[:, None] + 0.05 * torch.randn(count, 3, side, side, generator=random)
     return pictures.clamp(-1, 1)
