@@ -2,7 +2,7 @@
 
 They tell the screen what only their authors can act on: which optional image backends are absent, which arguments will
 be renamed, how many weights were read, which weights are new. What a user can act on is checked here and raised as an
-error, so nothing is lost. Set DIFFUSERS_VERBOSITY or TRANSFORMERS_VERBOSITY (debug, info, warning) to hear them.
+error, so nothing is lost. Set DIFFUSERS_VERBOSITY or TRANSFORMERS_VERBOSITY (debug, info) to hear them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def quietly() -> Iterator[None]:
 def _silent(log: Any) -> Iterator[None]:
     """`log` is the module through which one of the libraries logs and shows progress."""
     level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
-    if level >= logging.ERROR:  # unless somebody wants to hear more
+    if level >= logging.WARNING:  # unless somebody wants to hear more
         log.set_verbosity(logging.CRITICAL)
     log.disable_progress_bar()
     try:

@@ -52,8 +52,7 @@ class Style:
 def _prepared(picture: Tensor, side: int) -> Tensor:
     """As CLIP was trained: the shorter side resized, the middle cut out, colours normalised. [1, 3, side, side]."""
     height, width = picture.shape[1:]
-    factor = side / min(height, width)
-    size = [max(side, round(height * factor)), max(side, round(width * factor))]
+    size = [int(side * length / min(height, width)) for length in (height, width)]  # rounded down, as it was there
     image = functional.interpolate(picture[None].float(), size=size, mode="bicubic", antialias=True) / 2 + 0.5
     top, left = (size[0] - side) // 2, (size[1] - side) // 2
     image = image[:, :, top : top + side, left : left + side].clamp(0, 1)
