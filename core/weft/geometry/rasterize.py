@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from weft.errors import InvalidInput
+from weft.geometry.accelerators import usable
 from weft.geometry.camera import Camera
 from weft.geometry.zbuffer import draw_patches, draw_view, interpolate_rows
 
@@ -64,7 +65,11 @@ def rasterize_many(
     cull_backfaces: bool = False,
     depth_range: tuple[float, float] | None = None,
 ) -> list[Fragments]:
-    """`rasterize` for several cameras; the working memory is shared."""
+    """`rasterize` for several cameras; the working memory is shared. A GPU draws where it can (`rasterize_cuda`)."""
+    if usable("nvdiffrast") and np.isfinite(vertices).all():
+        from weft.geometry.rasterize_cuda import rasterize_many_cuda
+
+        return rasterize_many_cuda(vertices, faces, cameras, cull_backfaces=cull_backfaces, depth_range=depth_range)
     draw = _Canvas(vertices, faces)
     views = []
     for camera in cameras:

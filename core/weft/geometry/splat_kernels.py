@@ -19,14 +19,14 @@ import numpy as np
 
 from weft.kernels import kernel, parallel_kernel
 
-__all__ = ["TILE", "bin_tiles", "composite", "footprints"]
+__all__ = ["LEAST_ALPHA", "MOST_ALPHA", "OPAQUE", "TILE", "bin_tiles", "composite", "footprints"]
 
 TILE = 16  # pixels of a tile's side
 _BLUR = 0.3  # px², added to every footprint's variance: none falls between the pixels
 _REACH = 3.33  # standard deviations that a footprint reaches at most
-_LEAST_ALPHA = np.float32(1 / 255)
-_MOST_ALPHA = np.float32(0.999)
-_OPAQUE = np.float32(1e-4)  # T at which a pixel is finished
+LEAST_ALPHA = np.float32(1 / 255)
+MOST_ALPHA = np.float32(0.999)
+OPAQUE = np.float32(1e-4)  # T at which a pixel is finished
 _ONE, _HALF = np.float32(1), np.float32(0.5)
 _MARGIN = 1e-3  # pixels, for bounds taken from rounded numbers
 _BEYOND = 0.15  # of the frame: a splat farther outside is projected as if it stood there, where J is still sound
@@ -47,7 +47,7 @@ def footprints(means, covariances, opacities, matrix, lens, width, height, near,
         y = -(matrix[1, 0] * u + matrix[1, 1] * v + matrix[1, 2] * w + matrix[1, 3])
         z = matrix[2, 0] * u + matrix[2, 1] * v + matrix[2, 2] * w + matrix[2, 3]
         depths[n] = z
-        if z < near or opacities[n] < _LEAST_ALPHA:
+        if z < near or opacities[n] < LEAST_ALPHA:
             continue
         scale = 1 / z if perspective else 1.0
         slope_x = min(max(x * scale, low_x), high_x) * scale if perspective else 0.0
@@ -142,12 +142,12 @@ def composite(
                     sigma = _HALF * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
                     if sigma < 0:
                         continue
-                    alpha = min(_MOST_ALPHA, opacity * np.float32(math.exp(-sigma)))
-                    if alpha < _LEAST_ALPHA:
+                    alpha = min(MOST_ALPHA, opacity * np.float32(math.exp(-sigma)))
+                    if alpha < LEAST_ALPHA:
                         continue
                     pixel = row * width + column
                     behind = through[pixel] * (_ONE - alpha)
-                    if behind <= _OPAQUE:
+                    if behind <= OPAQUE:
                         finished[row - top, column - left] = True
                         open_pixels -= 1
                         continue

@@ -3,7 +3,8 @@
     image = W c + T · background,    rows of W sum to 1 - T
 
 W depends on the views alone and is made once, as compressed sparse rows. The semantics are gsplat's (see
-`splat_kernels`); that the rasteriser of a training run had the same ones is what makes its opacities fit.
+`splat_kernels`); that the rasteriser of a training run had the same ones is what makes its opacities fit. Where gsplat
+and a GPU are, they do the work (`splat_weights_cuda`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import scipy.sparse
 
 from weft.errors import InvalidCamera, InvalidInput
+from weft.geometry.accelerators import usable
 from weft.geometry.camera import Camera
 from weft.geometry.splat_kernels import TILE, bin_tiles, composite, footprints
 from weft.geometry.splats import Splats, covariances
@@ -43,9 +45,9 @@ class SplatWeights(NamedTuple):
 def splat_weights(splats: Splats, cameras: Sequence[Camera], *, prune: float = NEGLIGIBLE) -> SplatWeights:
     """W of all `cameras`, which share one image size and stand in the frame of the splats.
 
-    Weights below `prune` are left out and the rest of their row scaled to the same sum; 0 keeps all. The bytes do not
-    depend on the number of threads. Raises InvalidCamera for no camera or cameras of several sizes, InvalidInput where
-    the entries exceed 32-bit indices.
+    Weights below `prune` are left out and the rest of their row scaled to the same sum; 0 keeps all. The bytes depend
+    on where this is computed, not on the number of threads. Raises InvalidCamera for no camera or cameras of several
+    sizes, InvalidInput where the entries exceed 32-bit indices.
     """
     sizes = {(camera.height, camera.width) for camera in cameras}
     if len(sizes) != 1:
@@ -80,6 +82,10 @@ def _view_weights(
     least: np.float32,
 ) -> SplatWeights:
     """W of one camera: counted, then filled."""
+    if usable("gsplat") and not camera.orthographic:
+        from weft.geometry.splat_weights_cuda import view_weights_cuda
+
+        return SplatWeights(*view_weights_cuda(cloud, camera, float(least)))
     drawn, boxes, visible = _footprints(cloud, camera)
     overlaps = int(np.prod(boxes[:, 1::2] // TILE - boxes[:, ::2] // TILE + 1, axis=1, dtype=np.int64).sum())
     if overlaps > _MOST_OVERLAPS:
