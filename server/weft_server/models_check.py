@@ -49,15 +49,15 @@ def _run(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     if arguments.style and not wish.request.style:
         raise WireError("invalid_input", f"{card.name} has no style adapter", "leave --style out")
-    say(f"{card.name}: {card.help}")
+    if absent := absent_packages(loras=bool(wish.request.loras)):
+        raise WireError("missing_dependency", f"{card.name} needs {', '.join(absent)}", install_command())
     started = time.perf_counter()
     resolved = library.resolve(wish.request)
+    say(f"{card.name}: {card.help}")
     say(f"files: {_size(resolved.bytes)} in {', '.join(resolved.paths)}; whole and of one family{_since(started)}")
     say(f"licences: {', '.join(dict.fromkeys(part.licence for part in card.parts if part.role in resolved.paths))}")
     if text := notice(card, resolved.paths):
         say(f"note: {text}")
-    if absent := absent_packages(loras=bool(wish.request.loras)):
-        raise WireError("missing_dependency", f"{card.name} needs {', '.join(absent)}", install_command())
     _step(_loaded(resolved, wish), wish)
     return 0
 

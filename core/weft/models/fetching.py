@@ -43,7 +43,8 @@ def with_remedy(command: str) -> Iterator[None]:
     try:
         yield
     except ModelMissing as error:
-        raise ModelMissing(error.message, error.hint or f"fetch it: {command}") from None
+        hint = f"fetch it: {command}" if command else "name a whole model"
+        raise ModelMissing(error.message, error.hint or hint) from None
     except BadCheckpoint as error:
         hint = f"{error.hint}: {command}" if error.hint.endswith(AGAIN) and command else error.hint
         raise BadCheckpoint(error.message, hint) from None

@@ -22,6 +22,7 @@ from weft.models.folders import candidates, check_within, hub_cache, is_within, 
 __all__ = ["Library", "Resolved"]
 
 VARIABLE = "WEFT_MODELS"
+INDEX = "model_index.json"  # in the folder of a whole pipeline
 LORA_FILE = "pytorch_lora_weights.safetensors"  # the one that counts in a folder
 OFFSET_CHANNELS = {"ic-light": 8, "ic-light-background": 12}  # of latents with four
 
@@ -63,7 +64,7 @@ class Library:
     def find_part(self, part: Part) -> Path | None:
         """The folder of a part, or its only file, where all of its files are."""
         for folder in self._found(part.source):
-            if folder.is_dir() and all((folder / name).is_file() for name in part.files):
+            if all((folder / name).is_file() for name in part.files or (INDEX,)):
                 place = _place(folder, part)
                 check_within(place, self.folders)
                 return place
@@ -103,9 +104,11 @@ class Library:
 
     def checkpoint(self, name: str) -> Path:
         """A base that is not the card's; raises UnknownName, ModelMissing, BadCheckpoint."""
-        path = self.find(name)
+        found = list(self._found(name))
+        path = next((path for path in found if path.is_file() or (path / INDEX).is_file()), None)
         if path is None:
-            raise self._absent(name, "checkpoint")
+            raise self._absent(name, "checkpoint") if not found else ModelMissing(f"there is no {INDEX} in {found[0]}")
+        check_within(path, self.folders)
         return path
 
     def lora(self, name: str) -> Path:
@@ -130,9 +133,7 @@ class Library:
     def names(self) -> list[str]:
         """Of the single files and of the folders in diffusers' layout that lie in the folders themselves."""
         found = {file.stem for folder in self.folders for file in listed(folder, f"*{SUFFIX}")}
-        return sorted(
-            found | {file.parent.name for folder in self.folders for file in listed(folder, "*/model_index.json")}
-        )
+        return sorted(found | {file.parent.name for folder in self.folders for file in listed(folder, f"*/{INDEX}")})
 
     def places(self) -> str:
         """The folders in one line."""
@@ -176,11 +177,11 @@ class _Search:
         """The card's own, or the checkpoint that a job puts in its place."""
         part = self._card.part("base")
         assert part is not None, "every card has a base"
-        path = self._library.checkpoint(checkpoint) if checkpoint else self._library.find_part(part)
-        if path is None:
-            raise self._library.missing(part)
         command = fetch_command(part) if not checkpoint else whole_command(checkpoint) if "/" in checkpoint else ""
         with with_remedy(command):
+            path = self._library.checkpoint(checkpoint) if checkpoint else self._library.find_part(part)
+            if path is None:
+                raise self._library.missing(part)
             base = examine_base(path, self._card, checkpoint or part.source)
         self.paths["base"], self.weights[path] = path, base.weights
         if path.is_file():
@@ -206,7 +207,9 @@ class _Search:
             raise UnknownName(f"{self._card.name} has no part {role!r}", f"controls: {kinds}")
         path = self._library.find_part(part)
         if path is None:
-            raise self._library.missing(part)
+            error = self._library.missing(part)
+            otherwise = "; or do without: control = none" if role.startswith(CONTROL) else ""
+            raise ModelMissing(error.message, error.hint + otherwise)
         with with_remedy(fetch_command(part)):
             weights = check(path)
         self.paths[role], self.weights[path] = path, weights
