@@ -1,0 +1,166 @@
+"""Jobs with networks at submit: refused with the remedy while something is missing, accepted as soon as it is there."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from practice_servers import PATIENCE
+
+from weft.errors import WeftError
+from weft.models.requests import EMBEDDED as CORE_EMBEDDED
+from weft_server import able, packages
+from weft_server.able import check_able, shows_geometry
+from weft_server.options import ServerOptions
+from weft_server.server import Server
+from weft_wire.client import Client
+from weft_wire.errors import CODES, WireError
+from weft_wire.jobs import RetextureParams, TextureParams
+
+SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+MESH = {
+    "mesh.0.vertices": np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], "f4"),
+    "mesh.0.faces": np.array([[0, 1, 2]], "i4"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_other_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "no cache"))
+    monkeypatch.delenv("WEFT_MODELS", raising=False)
+
+
+@pytest.fixture
+def downloads(tmp_path: Path) -> Path:
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def client(tmp_path: Path, downloads: Path) -> Iterator[Client]:
+    """Of a server whose worker knows no such task: whether jobs are accepted is decided before it."""
+    home = tmp_path / "home"
+    options = ServerOptions(home=home, port=0, min_free_bytes=1, runners="practice_tasks", models=(downloads,))
+    with Server(options), Client(key_dir=home / "keys", timeout=PATIENCE, address=_address(home)) as connected:
+        yield connected
+
+
+def _address(home: Path) -> str:
+    from weft_wire.keys import public_hex, read_pairing
+
+    pairing = read_pairing(home)
+    assert pairing is not None
+    return f"{pairing.address}#{public_hex(pairing.server_key)}"
+
+
+def test_a_download_counts_at_once(client: Client, downloads: Path, models_folder: Path) -> None:
+    job = TextureParams(prompt="moss", model="sd15")
+    with pytest.raises(WireError) as caught:
+        client.submit("texture", job, MESH, [])
+    assert caught.value.code == "model_missing"
+    assert str(downloads) in caught.value.message
+    assert caught.value.hint.startswith(f"fetch it: hf download {SD15} ")
+    shutil.copytree(models_folder / SD15, downloads / SD15)
+    with pytest.raises(WireError, match="control_v11f1p_sd15_depth is not on this machine"):
+        client.submit("texture", job, MESH, [])
+    client.submit("texture", dataclasses.replace(job, control="none"), MESH, [])
+    shutil.copytree(models_folder / "lllyasviel", downloads / "lllyasviel")
+    client.submit("texture", job, MESH, [])
+    weights = downloads / SD15 / "unet/diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(WireError) as caught:
+        client.submit("texture", job, MESH, [])
+    assert caught.value.code == "bad_checkpoint"
+    client.submit("texture", TextureParams(prompt="moss"), MESH, [])  # the embedded denoiser needs none of it
+
+
+def refusal(
+    task: str, arrays: tuple[str, ...] = ("mesh.0.vertices",), folder: Path | None = None, **params: Any
+) -> Any:
+    """What a job with these parameters is refused with; defaults are the wire's."""
+    declared = {"retexture": RetextureParams}.get(task, TextureParams)
+    completed = dataclasses.asdict(declared(**params))
+    with pytest.raises((WireError, WeftError)) as caught:
+        check_able(task, completed, arrays, (folder,) if folder else (), {})
+    error: Any = caught.value
+    assert error.code in CODES
+    assert error.hint
+    return error
+
+
+def test_text_that_cannot_be_read_is_refused(models_folder: Path) -> None:
+    assert refusal("texture", model="sd16").code == "unknown_name"
+    for wrong in ({"control": "pose"}, {"loras": "a:b"}, {"checkpoint": "../secrets"}, {"loras": "/etc/passwd"}):
+        assert refusal("texture", model="sd15", folder=models_folder, **wrong).code == "invalid_input"
+    assert refusal("texture", model="sd15", folder=models_folder, checkpoint="mine").code == "unknown_name"
+    foreign = refusal("texture", model="sd15", folder=models_folder, loras="practice-lora-sdxl:0.5")
+    assert foreign.code == "model_mismatch"
+
+
+def test_models_that_edit_need_something_to_edit(models_folder: Path) -> None:
+    for model in ("instruct-pix2pix", "sd15-inpainting", "ic-light"):
+        error = refusal("texture", model=model, folder=models_folder)
+        assert (error.code, error.hint.partition(",")[0]) == ("model_mismatch", "use it for retexture")
+        check_able("retexture", dataclasses.asdict(RetextureParams(model=model)), MESH, (models_folder,), {})
+
+
+def test_controls_need_geometry(models_folder: Path) -> None:
+    assert shows_geometry(MESH)
+    assert shows_geometry(["depth"])
+    assert not shows_geometry(["exemplar"])
+    params = dataclasses.asdict(TextureParams(model="sd15"))
+    check_able("panorama", params, ["exemplar"], (models_folder,), {})
+    assert (
+        "there is no geometry"
+        in refusal("panorama", ("exemplar",), models_folder, model="sd15", control="depth").message
+    )
+
+
+def test_tasks_without_parameters_for_networks_have_none(models_folder: Path) -> None:
+    with pytest.raises(WireError, match="illusion cannot be done with sd15"):
+        check_able("illusion", {"model": "sd15"}, [], (models_folder,), {})
+    check_able("practice", {}, [], (), {})
+    check_able("illusion", {"model": able.EMBEDDED}, [], (), {})
+    assert able.EMBEDDED == CORE_EMBEDDED
+
+
+def test_models_larger_than_the_device_are_refused_with_what_fits(models_folder: Path) -> None:
+    params = dataclasses.asdict(TextureParams(model="sd15"))
+    check_able("texture", params, MESH, (models_folder,), {"model_memory": 10**9, "weight_bytes": 4})
+    for bits, memory, fitting in ((4, 10**5, "exemplar"), (2, 10**5, "exemplar")):
+        with pytest.raises(WireError) as caught:
+            check_able("texture", params, MESH, (models_folder,), {"model_memory": memory, "weight_bytes": bits})
+        assert caught.value.code == "out_of_memory"
+        assert caught.value.hint == f"these would fit: {fitting}"
+
+
+def test_what_fits_is_told_by_cards() -> None:
+    from weft.models.cards import CARDS
+    from weft.models.library import Resolved
+
+    large = Resolved(CARDS["flux2-klein"], {}, 16 * 10**9, 8 * 10**9)
+    able._check_memory(large, 16 * 10**9, 2)
+    with pytest.raises(WireError) as caught:
+        able._check_memory(large, 8 * 10**9, 2)
+    assert "16.0 GB of weights" in caught.value.message
+    assert "sd15 (5 GB)" in caught.value.hint
+    assert "sdxl" not in caught.value.hint
+    with pytest.raises(WireError) as caught:
+        able._check_memory(large, 9 * 10**9, 4)
+    assert "instruct-pix2pix (8 GB)" in caught.value.hint
+    assert "sd15 (" not in caught.value.hint
+
+
+def test_packages_that_are_absent_are_named(models_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "FOR_LORAS", ("a_package_that_nobody_has",))
+    params = TextureParams(model="sd15")
+    check_able("texture", dataclasses.asdict(params), MESH, (models_folder,), {})
+    error = refusal("texture", model="sd15", folder=models_folder, loras="practice-lora-sd15")
+    assert (error.code, "a_package_that_nobody_has" in error.message) == ("missing_dependency", True)
+    assert error.hint.endswith("-m pip install 'weft[models]'")

@@ -1,0 +1,173 @@
+"""`weft models` and what it lists, checks and unloads, on tiny models of the real classes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from practice_commands import refused, weft
+
+from weft.models.cards import CARDS
+from weft.models.fetching import fetch_command
+from weft_server import doctor_command, loaded_models, packages
+from weft_server.doctor_command import examine
+from weft_server.model_folders import with_folders
+from weft_server.models_command import size_of
+
+SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+
+
+@pytest.fixture(autouse=True)
+def _no_other_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "no cache"))
+    monkeypatch.setenv("WEFT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("WEFT_MODELS", raising=False)
+
+
+def listed(*arguments: object) -> str:
+    status, said, complained = weft("models", *arguments)
+    assert (status, complained) == (0, "")
+    return said
+
+
+def test_the_list_tells_what_to_type_for_what_is_missing() -> None:
+    said = listed()
+    for card in CARDS.values():
+        assert re.search(rf"^  {re.escape(card.name)} .*{re.escape(card.help)} +missing \(base", said, re.MULTILINE)
+        for part in card.parts:
+            assert fetch_command(part) in said
+            assert part.licence in said
+    assert "COMMERCIAL USE BELOW 1 M US$" in said
+    assert "mossy stone" in said
+
+
+def test_the_list_tells_what_is_here(models_folder: Path, tmp_path: Path) -> None:
+    said = listed("--models", models_folder)
+    assert re.search(r"^  sd15 +5\.0 GB  .* ready$", said, re.MULTILINE)
+    assert f"here: {models_folder / SD15}" in said
+    assert "practice-kohya-sd15, practice-lora-flux2" in said
+    shutil.copytree(models_folder / SD15, tmp_path / "some" / SD15)
+    said = listed("--models", tmp_path / "some")
+    assert re.search(
+        r"^  sd15 .* ready, without control:depth, control:normal, control:canny, style", said, re.MULTILINE
+    )
+    assert re.search(r"^  ic-light .* missing \(offset\)", said, re.MULTILINE)
+
+
+def test_folders_that_are_none_are_refused(tmp_path: Path) -> None:
+    assert "there is no folder" in refused("models", "--models", tmp_path / "absent")
+    assert "there is no folder" in refused("serve", "--models", tmp_path / "absent")
+    assert "there is no folder" in refused("models", "check", "sd15", "--models", tmp_path / "absent")
+
+
+def test_what_this_process_was_told_is_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert with_folders([tmp_path])["WEFT_MODELS"] == str(tmp_path)
+    monkeypatch.setenv("WEFT_MODELS", "/a")
+    assert with_folders([tmp_path, Path("/b")])["WEFT_MODELS"].split(os.pathsep) == [str(tmp_path), "/b", "/a"]
+    assert with_folders([])["WEFT_MODELS"] == "/a"
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_check_loads_every_model_and_runs_a_step(models_folder: Path, name: str) -> None:
+    status, said, complained = weft("models", "check", name, "--models", models_folder)
+    assert (status, complained) == (0, "")
+    lines = said.splitlines()
+    assert lines[0] == f"{name}: {CARDS[name].help}"
+    assert re.search(r"^files: [\d.]+ kB in base", said, re.MULTILINE)
+    assert re.search(r"^  network +\w+2D\w*Model +float32 +[\d.]+ kB$", said, re.MULTILINE)
+    assert re.search(r"^loaded: [\d.]+ kB on \w+, [\d.]+ s$", said, re.MULTILINE)
+    assert re.search(r"^step: latent \d+ x 8 x 8, [\d.]+ s$", said, re.MULTILINE)
+    assert lines[-1].startswith("decode: 64 x 64 px, ")
+    assert ("note: " in said) == (name == "sd3.5-medium")
+
+
+def test_a_check_takes_what_a_job_takes(models_folder: Path) -> None:
+    status, said, complained = weft(
+        "models", "check", "sd15", "--models", models_folder, "--checkpoint", "practice-sd15", "--loras",
+        "practice-lora-sd15:0.5, practice-kohya-sd15", "--control", "canny:0.5@0-0.5", "--style",
+    )  # fmt: skip
+    assert (status, complained) == (0, "")
+    assert "in base, config, control:canny, style, image_encoder, preview, lora:0, lora:1;" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("sd16", "no model is called 'sd16'"),
+        ("sd15 --control pose", "sd15 has no control 'pose'"),
+        ("sd15 --checkpoint ../x", "is no name of a model"),
+        ("sd15 --checkpoint sd15-mine", "no checkpoint is called 'sd15-mine'"),
+        ("sd15 --loras practice-lora-sdxl", "belongs to another base"),
+        ("sdxl --checkpoint practice-sd15", "sdxl needs SDXL"),
+        ("flux2-klein --style", "flux2-klein has no style adapter (leave --style out)"),
+        ("", "the following arguments are required: NAME"),
+    ],
+)
+def test_a_check_fails_in_one_line(models_folder: Path, arguments: str, says: str) -> None:
+    assert says in refused("models", "check", *shlex.split(arguments), "--models", models_folder)
+
+
+def test_a_check_says_what_is_missing() -> None:
+    assert f"fetch it: hf download {SD15}" in refused("models", "check", "sd15")
+
+
+def test_nothing_is_loaded_where_no_server_runs() -> None:
+    assert weft("models", "unload") == (0, "no server runs, so no model is loaded\n", "")
+
+
+def test_unloading_frees_what_is_loaded(
+    models_folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    from weft.models.cards import ModelRequest
+
+    request.addfinalizer(loaded_models.cache.cache_clear)
+    loaded_models.cache.cache_clear()
+    monkeypatch.setenv("WEFT_MODELS", str(models_folder))
+
+    def unloaded(name: str) -> list[str]:
+        (result,) = loaded_models.unload(name)
+        return result.info["unloaded"]  # type: ignore[union-attr]
+
+    assert unloaded("") == []
+    assert loaded_models.cache.cache_info().currsize == 0  # nothing was imported for it
+    model = loaded_models.cache().get(ModelRequest("sd15"))
+    assert loaded_models.cache().get(ModelRequest("sd15")) is model
+    assert unloaded("sdxl") == []
+    assert unloaded("sd15") == ["sd15"]
+    assert unloaded("") == []
+
+
+def test_a_server_announces_what_it_can_load(models_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loaded_models.announced()["models"] == ["exemplar"]
+    monkeypatch.setenv("WEFT_MODELS", str(models_folder))
+    told = loaded_models.announced()
+    assert told["models"] == ["exemplar", *CARDS]
+    assert told["weight_bytes"] in (2, 4)
+    assert told["model_memory"] > 10**8
+
+
+def test_the_doctor_looks_at_models_and_their_packages(models_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEFT_MODELS", str(models_folder))
+    monkeypatch.setattr(doctor_command, "unusable_classes", lambda: ["diffusers.AutoencoderKL"])
+    found = {finding.subject: finding for finding in examine()}
+    assert {"diffusers", "transformers", "safetensors", "accelerate", "peft"} <= set(found)
+    assert f"{len(CARDS)} of {len(CARDS)} with trained weights (sd15, " in found["models"].found
+    assert found["networks"].state == "bad"
+    assert "diffusers.AutoencoderKL" in found["networks"].found
+
+
+def test_classes_that_only_pretend_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "hollow.py").write_text("class DummyObject(type): ...\nclass Net(metaclass=DummyObject): ...\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(packages, "USED", {"hollow": ("Net", "Other"), "json": ("JSONDecoder",)})
+    assert packages.unusable_classes() == ["hollow.Net", "hollow.Other"]
+
+
+def test_sizes_are_told_as_publishers_tell_them() -> None:
+    assert [size_of(n) for n in (12, 1_500, 9_800_000, 4_265_000_000, 120 * 10**9)] == [
+        "12 B", "1.5 kB", "9.8 MB", "4.3 GB", "120 GB",
+    ]  # fmt: skip
