@@ -96,8 +96,11 @@ def refusal(
 
 def test_text_that_cannot_be_read_is_refused(models_folder: Path) -> None:
     assert refusal("texture", model="sd16").code == "unknown_name"
-    for wrong in ({"control": "pose"}, {"loras": "a:b"}, {"checkpoint": "../secrets"}, {"loras": "/etc/passwd"}):
-        assert refusal("texture", model="sd15", folder=models_folder, **wrong).code == "invalid_input"
+    wrong: list[tuple[str, Any]] = [
+        ("control", "pose"), ("loras", "a:b"), ("checkpoint", "../secrets"), ("loras", "/etc/passwd"),
+    ]  # fmt: skip
+    for name, text in wrong:
+        assert refusal("texture", model="sd15", folder=models_folder, **{name: text}).code == "invalid_input"
     assert refusal("texture", model="sd15", folder=models_folder, checkpoint="mine").code == "unknown_name"
     foreign = refusal("texture", model="sd15", folder=models_folder, loras="practice-lora-sdxl:0.5")
     assert foreign.code == "model_mismatch"
