@@ -58,6 +58,7 @@ def wish_of(params: Mapping[str, Any], arrays: Collection[str]) -> ModelWish:
     return parse(
         params["model"], params.get("checkpoint", ""), params.get("loras", ""), params.get("control", ""),
         geometry=shows_geometry(arrays), style="exemplar" in arrays,
+        options=frozenset({"compile"} if params.get("compiled") else ()),
     )  # fmt: skip
 
 

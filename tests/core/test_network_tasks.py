@@ -106,7 +106,7 @@ def test_events_lead_to_the_result(make):
     assert [event.step for event in previews] == [1, 2, 3, 4]
     info = events[-1].info
     assert json.loads(json.dumps(info, allow_nan=False)) == info
-    assert {"model", "conditioning", "views", "report", "total"} <= set(info["seconds"])
+    assert {"model", "conditioning", "binding", "views", "report", "total"} <= set(info["seconds"])
     assert {"rerender_psnr", "pairwise_psnr", "seam_energy"} <= set(info)
     assert "sharpness" not in info
     assert events[-1].arrays["turntable"].ndim == 4

@@ -51,6 +51,11 @@ class Network:
         return self.open()
 
     @property
+    def relights(self) -> bool:
+        """Whether a mask tells it where the object is, and not what may change."""
+        return self.card.part("offset") is not None
+
+    @property
     def sees_reference(self) -> bool:
         """Whether a reference image means anything to the model."""
         return self.card.part("style") is not None or "background" in self.card.needs

@@ -7,14 +7,14 @@ neighbours. A texture that is there is noised to a part of the schedule (SDEdit)
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from weft.denoiser import Denoiser
+from weft.models.networks.image_model import Conditioning
 from weft.noise import generator
 from weft.schedule import Schedule
 from weft.spaces.held import holding
@@ -63,10 +63,7 @@ class NetworkBrush:
     style: np.ndarray | None  # f4 [h, w, 3] in [0, 1]
     steps: int
     strength: float = 1.0  # part of the schedule that is walked over what is there
-
-    @property
-    def guide(self) -> Guide:
-        return self._guide
+    guide: Guide = field(init=False)  # once the phase has begun
 
     def prompts(self, space: MeshTextureSpace) -> tuple[str, ...]:
         """One a view, with the side that it shows."""
@@ -77,46 +74,45 @@ class NetworkBrush:
         return self.network.warnings(self.prompts(space))
 
     def phases(self, painting: Painting) -> Iterator[NetworkPhase]:
-        with painting.clock.phase("conditioning"):
-            phase = self._phase(painting)
-        yield phase
+        model, views, clock = self.network.model, painting.views, painting.clock
+        shown = None if painting.edit is None else _renders(views, painting.edit.z)
+        with clock.phase("conditioning"):
+            conditioning = self._conditioning(views, shown, painting.edit)
+            self.guide = guide_of(conditioning.controls, shown)
+        with clock.phase("binding"):
+            denoiser = model.bind(conditioning)
+        with clock.phase("latent texels"):
+            spaces = _spaces(painting.surface, views, model.codec.factor)
+            spaces, schedule, x = self._begin(painting, spaces, shown)
+        run = NetworkRun(
+            model.codec, denoiser, spaces, schedule, x.to(model.device), self.network.sync_until,
+            self.network.in_pixels(),
+        )  # fmt: skip
+        yield NetworkPhase("views", views, run)
 
-    def _phase(self, painting: Painting) -> NetworkPhase:
-        model = self.network.model
-        codec, views, edit = model.codec, painting.views, painting.edit
-        shown = None if edit is None else _renders(views, edit.z)
-        denoiser = self._bind(views, shown, edit)
-        schedule = model.levels.schedule(self.steps)
-        spaces = _spaces(painting.surface, views, codec.factor)
-        clean = None
+    def _begin(self, painting: Painting, spaces: Spaces, shown: Tensor | None) -> tuple[Spaces, Schedule, Tensor]:
+        """What is held, the walk, and where it begins. Models that edit look at what is there; others are given it
+        with noise."""
+        model, edit, clean = self.network.model, painting.edit, None
+        levels = model.levels_at(*painting.views.views.shape[1:])
+        schedule = levels.schedule(self.steps)
         if shown is not None and edit is not None:
-            old = codec.encode(shown.to(model.device)).cpu()
-            if self._from_there(edit):
-                schedule, clean = model.levels.from_strength(schedule, self.strength), old
+            old = model.codec.encode(shown.to(model.device)).cpu()
+            if not (edit.from_noise or self.network.edits):
+                schedule, clean = levels.from_strength(schedule, self.strength), old
             if edit.is_partial:
                 spaces = _holding(spaces, edit, old)
-        x = begin(codec, spaces, schedule, generator(painting.seed, _VIEWS), clean).to(model.device)
-        run = NetworkRun(
-            codec, denoiser, spaces, cast(Schedule, schedule), x, self.network.sync_until, self.network.in_pixels()
-        )
-        return NetworkPhase("views", views, run)
+        return spaces, schedule, begin(model.codec, spaces, schedule, generator(painting.seed, _VIEWS), clean)
 
-    def _from_there(self, edit: Edit) -> bool:
-        """Whether the texture that is there is noised; models that edit look at it instead."""
-        return not (edit.from_noise or self.network.edits)
-
-    def _bind(self, views: MeshTextureSpace, shown: Tensor | None, edit: Edit | None) -> Denoiser:
+    def _conditioning(self, views: MeshTextureSpace, shown: Tensor | None, edit: Edit | None) -> Conditioning:
         def drawn(kinds: Sequence[str]) -> dict[str, Tensor]:
             return mesh_controls(kinds, views.views, views.surface)
 
-        inpaints = "mask" in self.network.card.needs
-        mask = edit.reached_by(views) if edit is not None and inpaints else views.views.mask
-        conditioning = self.network.conditioning(
+        mask = views.views.mask if edit is None or self.network.relights else edit.reached_by(views)
+        return self.network.conditioning(
             self.prompts(views), drawn=drawn, image=shown, mask=torch.from_numpy(mask)[:, None].float(),
             style=self.style, neighbours=neighbours_of(views.views.cameras, middle_of(views.surface)),
         )  # fmt: skip
-        self._guide = guide_of(conditioning.controls, shown)
-        return self.network.model.bind(conditioning)
 
 
 def middle_of(surface: Surface) -> np.ndarray:

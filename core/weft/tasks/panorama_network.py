@@ -48,7 +48,7 @@ class NetworkPanorama:
                 )
         self.setting, self.network, self.model, self.seed = setting, network, model, seed
         self.material: dict[str, Any] = network.material(prompt)
-        self.schedule = model.levels.schedule(steps)
+        self.schedule = model.levels_at(setting.window, setting.window).schedule(steps)
         self.prompts = (prompt,) * setting.space.view_shape[0]
         self.conditioning = network.conditioning(self.prompts, drawn=self._drawn(), style=style)
         self.denoiser = model.bind(self.conditioning)

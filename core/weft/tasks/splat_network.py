@@ -50,9 +50,10 @@ class NetworkSplats:
                 self.prompts, drawn=lambda kinds: splat_controls(kinds, space), style=style,
                 neighbours=neighbours_of(cameras, middle),
             )  # fmt: skip
+        with clock.phase("binding"):
             denoiser = model.bind(self.conditioning)
         spaces = Spaces(None, space.shared(), self._fitted_to(np.ones(space.mask.size, np.float32)))
-        schedule = model.levels.schedule(steps)
+        schedule = model.levels_at(*space.shape[1:]).schedule(steps)
         x = begin(model.codec, spaces, schedule, generator(seed, _VIEWS)).to(model.device)
         self._run = NetworkRun(model.codec, denoiser, spaces, schedule, x, network.sync_until, in_pixels=True)
         self.states: list[tuple[float, Tensor]] = []  # (s, z)

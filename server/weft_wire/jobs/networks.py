@@ -50,6 +50,9 @@ class NetworkParams:
     view_attention: bool = param(
         True, section=NETWORK, help="let each view look at its neighbours and at the front while it is denoised"
     )
+    compiled: bool = param(
+        False, section=NETWORK, help="compile the network when it is first used: minutes once, then faster (GPU)"
+    )
 
 
 def view_size_param() -> Any:

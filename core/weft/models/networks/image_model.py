@@ -103,6 +103,10 @@ class ImageModel(Protocol):
     batches: Batches  # its `notices` tell what people should know about how it ran
     controls: frozenset[str]  # kinds it can follow
 
+    def levels_at(self, height: int, width: int) -> NoiseLevels:
+        """The levels for images of this size in pixels: some networks walk others for larger ones."""
+        ...
+
     def bind(self, wanted: Conditioning) -> Denoiser: ...
 
     def cut(self, prompt: str) -> str:

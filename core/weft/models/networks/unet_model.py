@@ -58,6 +58,10 @@ class UNetModel:
     def controls(self) -> frozenset[str]:
         return self._controls.kinds
 
+    def levels_at(self, height: int, width: int) -> DiffusionLevels:
+        """The same at every size."""
+        return self.levels
+
     def cut(self, prompt: str) -> str:
         return self._text.cut(prompt)
 
