@@ -14,7 +14,7 @@ from scipy.ndimage import distance_transform_edt
 
 from weft.errors import InvalidMesh
 from weft.geometry.mesh import Mesh, concatenate, face_normals, vertex_normals
-from weft.geometry.rasterize import rasterize_uv
+from weft.geometry.rasterize import interpolate, rasterize_uv
 
 __all__ = ["Surface", "build_surface"]
 
@@ -65,19 +65,19 @@ def build_surface(meshes: Sequence[Mesh], size: int) -> Surface:
     first_face, first_cell = 0, 0
     for index, mesh in enumerate(meshes):
         own = slice(first_face, first_face + len(mesh.faces))
-        triangle, barycentric = rasterize_uv(corner_uv[own], size)
-        chart = triangle >= 0
+        texels = rasterize_uv(corner_uv[own], size)
+        chart = texels.triangle >= 0
         if not chart.any():
             raise InvalidMesh(
                 f"the UVs of {mesh.name!r} cover no texel of a {size} x {size} texture",
                 "unwrap it again (Smart UV Project) or raise the texture size",
             )
-        hit = triangle[chart] + first_face
-        weights = barycentric[chart][..., None]
-        positions.append((vertices[faces[hit]] * weights).sum(1))
-        cell_normals.append(_texel_normals((normals[faces[hit]] * weights).sum(1), face_normals(mesh)[triangle[chart]]))
+        hit = texels.triangle[chart]
+        positions.append(interpolate(texels, vertices, faces[own])[chart])
+        smooth = interpolate(texels, normals, faces[own])[chart]
+        cell_normals.append(_texel_normals(smooth, face_normals(mesh)[hit]))
         objects.append(np.full(len(hit), index, np.int32))
-        triangles.append(hit.astype(np.int32))
+        triangles.append((hit + first_face).astype(np.int32))
         nearest.append(_nearest_cell(chart, first_cell))
         charts.append(chart)
         first_face += len(mesh.faces)

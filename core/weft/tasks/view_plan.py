@@ -25,6 +25,7 @@ from weft.spaces.surface import Surface
 __all__ = ["pixels_per_unit", "plan_cameras", "plan_views", "space_of", "used_vertices"]
 
 WANTED_COVERAGE = 0.97
+PLANNED = 256  # pixels of a view's side up to which directions are tried at full size
 MOST_EXTRA = 8
 _PROBES = 12_000  # texels that stand for all while directions are chosen
 _ENOUGH = 0.7  # a cosine beyond which seeing a texel more squarely is worth nothing
@@ -62,15 +63,17 @@ def plan_cameras(
     count."""
     ring = list(standard_ring(count)) if cameras_from in ("automatic", "both") else []
     points = used_vertices(surface)
-    framed = frame_object(points, [*ring, *_CANDIDATES], size)
-    own = [_rescaled(camera, framed[0], surface, size) for camera in scene] if cameras_from in ("scene", "both") else []
+    coarse = min(size, PLANNED)
+    framed = frame_object(points, [*ring, *_CANDIDATES], coarse)
+    taken = scene if cameras_from in ("scene", "both") else ()
+    own = [_rescaled(camera, framed[0], surface, coarse) for camera in taken]
     chosen, candidates = [*own, *framed[: len(ring)]], framed[len(ring) :]
     extra = _greedy(surface, _rasterize(surface, chosen), _rasterize(surface, candidates), wanted)
     # The ring and its extras alone often allow a longer lens than all candidates did.
     directions = [*ring, *(_CANDIDATES[i] for i in extra)]
     cameras = frame_object(points, directions, size) if directions else []
-    own = [_rescaled(camera, cameras[0], surface, size) for camera in own] if cameras else own
-    return [*cameras, *own]
+    like = cameras[0] if cameras else framed[0].scaled(size / coarse)
+    return [*cameras, *(_rescaled(camera, like, surface, size) for camera in taken)]
 
 
 def space_of(
