@@ -91,6 +91,7 @@ def spaces(pixels: LinearSpace, latents: LinearSpace | None = None) -> Spaces:
 
 def finished(run: NetworkRun) -> Tensor:
     *_, last = run.steps()
+    assert last.z is not None
     return last.z
 
 
@@ -138,7 +139,10 @@ def test_a_run_tells_its_steps_and_what_is_there_by_now():
     steps = list(run.steps())
     assert [(step.index, step.total) for step in steps] == [(i, 11) for i in range(11)]
     assert [step.level for step in steps] == list(SCHEDULE.levels)
-    assert all(step.z.shape == (60, 3) and step.z.abs().max() <= 1 for step in steps)
+    assert steps[-1].z is not None
+    shown = [step.z for step in steps if step.z is not None]
+    assert len(shown) == 10
+    assert all(z.shape == (60, 3) and z.abs().max() <= 1 for z in shown)
     assert run.images.shape == (VIEWS, 3, SIDE, SIDE)
 
 

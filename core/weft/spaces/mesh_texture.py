@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_cdt
 from scipy.spatial import KDTree
 from torch.nn import functional
 
@@ -67,18 +68,22 @@ class Views:
         """f4 [N, H, W] in [0, 1]: rises from 0 on silhouettes and depth jumps to 1 `ramp` pixels inside."""
         depth = torch.from_numpy(np.where(self.mask, self.depth, np.float32(1e9)))[:, None]
         spread = _widen(depth) + _widen(-depth)
-        inside = torch.from_numpy(self.mask)[:, None] & (spread < self.jump)
-        solid = inside.float()
-        total = torch.zeros_like(solid)
-        for _ in range(ramp):
-            total += solid
-            solid = -_widen(-solid)
-        return (total / ramp)[:, 0].numpy()
+        inside = self.mask & (spread[:, 0] < self.jump).numpy()
+        return np.stack([_steps_inside(solid, ramp) for solid in inside]) / np.float32(ramp)
 
     def hidden_beyond(self) -> np.ndarray:
         """f4 [N, H, W]: the largest depth among a pixel and its neighbours; -1e30 on the background."""
         covered = torch.from_numpy(np.where(self.mask, self.depth, np.float32(-1e30)))[:, None]
         return np.where(self.mask, _widen(covered)[:, 0].numpy(), np.float32(-1e30)).astype(np.float32)
+
+
+def _steps_inside(solid: np.ndarray, most: int) -> np.ndarray:
+    """f4 [H, W]: how many pixels lie between each pixel and the nearest that is not `solid`, itself included, up to
+    `most`; the image's border is none."""
+    if solid.all():
+        return np.full(solid.shape, most, np.float32)
+    steps = np.asarray(distance_transform_cdt(solid, "chessboard"))
+    return np.minimum(steps, most).astype(np.float32)
 
 
 def _widen(planes: torch.Tensor) -> torch.Tensor:

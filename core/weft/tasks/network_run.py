@@ -25,6 +25,7 @@ from weft.spaces.linear import LinearSpace, identity
 
 __all__ = ["BAKE_EXPONENT", "NetworkRun", "RunStep", "Spaces", "begin"]
 
+SHOWN = 10  # steps of a run, at most, after which the colours are looked at: on a GPU that costs as much as a step
 BAKE_EXPONENT = 6.0  # of a view's weight in the last synchronisation (Kim et al. 2024, Appendix)
 
 
@@ -44,7 +45,7 @@ class RunStep:
     index: int  # from 0
     total: int
     level: NoiseLevel  # where the step began
-    z: Tensor  # [cells, 3] in [-1, 1], on the CPU: the colours so far
+    z: Tensor | None  # [cells, 3] in [-1, 1], on the CPU: the colours so far; None where they are not looked at
 
 
 def begin(
@@ -85,7 +86,7 @@ class NetworkRun:
         total, x0 = len(self.schedule) + 1, self.x
         for step in self._in_pixels() if self.in_pixels or self.spaces.latents is None else self._in_latents():
             x0 = step.x0
-            yield RunStep(step.index, total, step.level, self._seen(step))
+            yield RunStep(step.index, total, step.level, self._seen(step) if _is_shown(step.index, total) else None)
         self.images = self.codec.decode(x0).float().clamp(-1, 1)
         z = self.spaces.bake.aggregate(self.spaces.bake.rows_of(self.images))
         self.images = self.images.cpu()
@@ -116,3 +117,8 @@ class NetworkRun:
         if tuple(quick.shape[2:]) != space.view_shape[1:]:
             quick = functional.interpolate(quick, size=space.view_shape[1:], mode="bilinear", align_corners=False)
         return space.unproject(space.rows_of(quick)).cpu()
+
+
+def _is_shown(index: int, total: int) -> bool:
+    """Whether step `index` of `total` is one of the SHOWN that lie evenly among them."""
+    return (index + 1) * SHOWN // total > index * SHOWN // total

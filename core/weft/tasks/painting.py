@@ -154,7 +154,9 @@ class Painting:
     report: bool
     preview: Callable[[Tensor, int], np.ndarray]  # (z, object) -> f4 [h, w, 3]
     edit: Edit | None = None
-    states: list[tuple[float, Tensor]] = field(default_factory=list)  # (s, z) of each step; without report, of the last
+    states: list[tuple[float, Tensor]] = field(
+        default_factory=list
+    )  # (s, z) of each step that is shown; without report, of the last
     phase: Phase | None = None  # the last one that began
 
     @property
@@ -178,13 +180,15 @@ class Painting:
                 step = next(steps, None)
             if step is None:
                 return
+            yield Progress(phase.name, step.index + 1, step.total)
+            yield from self.brush.warnings(self.views)
+            if step.z is None:
+                continue
             if not self.report:
                 self.states.clear()
             self.states.append((step.level.s, step.z))
             if self.clock.first_preview is None:
                 self.clock.first_preview = self.clock.elapsed()
-            yield Progress(phase.name, step.index + 1, step.total)
-            yield from self.brush.warnings(self.views)
             for i in range(len(self.surface.meshes)):
                 yield Preview(i, self.preview(step.z, i), step.index + 1, step.total)
 

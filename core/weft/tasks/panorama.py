@@ -86,11 +86,13 @@ def panorama(
     shown: list[tuple[float, np.ndarray]] = []
     z = torch.zeros(0)
     for step in _timed(painting.steps(chosen), clock):
-        z = step.z
         yield Progress("views", step.index + 1, step.total)
         yield from painting.warnings()
+        if step.z is None:
+            continue
+        z = step.z
         preview = painting.picture(z, setting.fine * -(-setting.width // PREVIEW_SIDE))
-        if report and step.index in {round(part * (step.total - 1)) for part in SNAPSHOTS}:
+        if report and len(shown) < len(SNAPSHOTS) and step.index >= round(SNAPSHOTS[len(shown)] * (step.total - 1)):
             shown.append((step.level.s, preview))
         yield Preview(0, preview, step.index + 1, step.total)
     yield Progress("finish", 1, 1, "measuring" if report else "")

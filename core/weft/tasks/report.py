@@ -66,7 +66,7 @@ class StepOf(Protocol):
     @property
     def level(self) -> NoiseLevel: ...
     @property
-    def z(self) -> Tensor: ...  # [cells, 3] in [-1, 1]
+    def z(self) -> Tensor | None: ...  # [cells, 3] in [-1, 1]; None where a step is not shown. The last one is.
 
 
 class Phase(Protocol):

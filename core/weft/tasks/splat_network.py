@@ -74,20 +74,21 @@ class NetworkSplats:
     def warnings(self) -> Iterator[Warning]:
         return self.network.warnings(self.prompts)
 
-    def steps(self, *, keep: bool) -> Iterator[tuple[str, int, int]]:
-        """(phase, step from 1, total); `states` keeps every step, or only the last."""
+    def steps(self, *, keep: bool) -> Iterator[tuple[str, int, int, bool]]:
+        """(phase, step from 1, total, whether it is shown); `states` keeps every step that is, or only the last."""
         steps = self._run.steps()
         while True:
             with self.clock.phase("views"):
                 step = next(steps, None)
             if step is None:
                 return
-            if not keep:
-                self.states.clear()
-            self.states.append((step.level.s, step.z))
-            if self.clock.first_preview is None:
-                self.clock.first_preview = self.clock.elapsed()
-            yield "views", step.index + 1, step.total
+            if step.z is not None:
+                if not keep:
+                    self.states.clear()
+                self.states.append((step.level.s, step.z))
+                if self.clock.first_preview is None:
+                    self.clock.first_preview = self.clock.elapsed()
+            yield "views", step.index + 1, step.total, step.z is not None
 
     def outcome(self) -> Outcome:
         pixels = self.space.shared().rows_of(self._run.images)

@@ -159,15 +159,15 @@ class Run:
         others = self.fit.without(held)
         return others.colors(pixels), others.reached
 
-    def steps(self, *, keep: bool) -> Iterator[tuple[str, int, int]]:
-        """(phase, step from 1, total); `states` keeps every step, or only the last."""
+    def steps(self, *, keep: bool) -> Iterator[tuple[str, int, int, bool]]:
+        """(phase, step from 1, total, whether it is shown); `states` keeps every step, or only the last."""
         for name, index, total, s, z in self._phases():
             if not keep:
                 self.states.clear()
             self.states.append((s, z))
             if self.clock.first_preview is None:
                 self.clock.first_preview = self.clock.elapsed()
-            yield name, index, total
+            yield name, index, total, True
 
     def denoised_once_more(self) -> Tensor:
         """[N, 3, H, W]: x0 of the views, each for itself, from their renders of z with the last noise."""

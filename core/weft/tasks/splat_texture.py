@@ -94,10 +94,11 @@ def splat_texture(
     yield from run.warnings()
     if run.coverage < WANTED_COVERAGE:
         yield _unseen(run.coverage)
-    for phase, index, total in run.steps(keep=report):
+    for phase, index, total, shown in run.steps(keep=report):
         yield Progress(phase, index, total)
         yield from run.warnings()
-        yield Preview(0, _preview(run.z), index, total)
+        if shown:
+            yield Preview(0, _preview(run.z), index, total)
     yield Progress("finish", 1, 1, "measuring" if report else "collecting colours")
     arrays = {"splats.dc": f_dc_of(images_of(run.z))}
     info: dict[str, Any] = {"material": material, "coverage": round(run.coverage, 4), "views": len(planned)}
@@ -127,7 +128,7 @@ class SplatRun(Protocol):
     @property
     def guide(self) -> Guide: ...
     def warnings(self) -> Iterator[Warning]: ...
-    def steps(self, *, keep: bool) -> Iterator[tuple[str, int, int]]: ...
+    def steps(self, *, keep: bool) -> Iterator[tuple[str, int, int, bool]]: ...
     def outcome(self) -> Outcome: ...
 
 
