@@ -13,7 +13,7 @@ from torch import Tensor
 from weft.errors import InvalidInput
 from weft.schedule import NoiseLevel, eps_from_x0
 
-__all__ = ["ddim", "ddpm", "flow_euler"]
+__all__ = ["ddim", "ddpm", "estimate_share", "flow_euler"]
 
 
 def ddim(
@@ -34,6 +34,14 @@ def ddim(
     deviation = eta * math.sqrt(_posterior_variance(level, next_level))
     direction = math.sqrt(max(next_level.sigma**2 - deviation**2, 0.0))
     return next_level.alpha * x0 + direction * eps + deviation * _required(noise)
+
+
+def estimate_share(level: NoiseLevel, next_level: NoiseLevel, *, eta: float) -> float:
+    """The coefficient of x0 in a step of `ddim`: what a change of the estimate changes in the result."""
+    if next_level.sigma == 0:
+        return 1.0
+    variance = eta**2 * _posterior_variance(level, next_level)
+    return next_level.alpha - math.sqrt(max(next_level.sigma**2 - variance, 0.0)) * level.alpha / level.sigma
 
 
 def ddpm(x: Tensor, x0: Tensor, level: NoiseLevel, next_level: NoiseLevel, *, noise: Tensor | None = None) -> Tensor:
