@@ -72,7 +72,7 @@ _ROWS = (
             **_CAMERAS,
         },
     ),
-    Runner(ILLUSION, illusion.illusion, {"exemplars": Received.exemplars}, takes_network=False),
+    Runner(ILLUSION, illusion.illusion, {"exemplars": Received.exemplars}),
     Runner(
         PANORAMA,
         panorama.panorama,

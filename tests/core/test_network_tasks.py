@@ -18,6 +18,7 @@ from weft.models.cards import card_named
 from weft.models.library import Library
 from weft.models.requests import parse
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
+from weft.tasks.illusion import illusion
 from weft.tasks.network import Network
 from weft.tasks.panorama import panorama
 from weft.tasks.retexture import retexture
@@ -202,6 +203,38 @@ def test_splats_are_painted(make, name: str):
     assert np.array_equal(first.arrays["splats.dc"], again.arrays["splats.dc"])
     assert first.info["decals"] == 0
     assert {"held_out_psnr", "painted_psnr"} <= set(first.info)
+
+
+ILLUSION: dict[str, Any] = {
+    "exemplars": [], "prompt_1": "an old man", "prompt_2": "a horse", "prompt_3": "", "view_1": "identity",
+    "view_2": "rotate_90", "view_3": "negate", "size": SIDE, "steps": 3, "seed": 0, "case": "synctweedies",
+    "report": True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["sd15", "flux2-klein"])
+@pytest.mark.parametrize("third", ["", "a house"])
+def test_an_illusion_is_painted_from_words(make, name: str, third: str):
+    first, again = (
+        result_of(illusion(network=make(name, geometry=False), **{**ILLUSION, "prompt_3": third})) for _ in range(2)
+    )
+    assert first.arrays["image"].shape == (SIDE, SIDE, 3)
+    assert np.array_equal(first.arrays["image"], again.arrays["image"])
+    assert np.array_equal(first.arrays["view.0"], first.arrays["image"])
+    assert np.array_equal(first.arrays["view.1"], np.rot90(first.arrays["image"]))
+    assert ("view.2" in first.arrays) == bool(third)
+    assert [material["asked"] for material in first.info["materials"]] == ["an old man", "a horse", third][
+        : 2 + bool(third)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"exemplars": [stripes(64)]}, "words, not of pictures"), ({"case": "3"}, "in one way")],
+)
+def test_an_illusion_of_a_network_is_refused(make, changes: dict[str, Any], says: str):
+    with pytest.raises(InvalidInput, match=says):
+        list(illusion(network=make("sd15", geometry=False), **{**ILLUSION, **changes}))
 
 
 def test_words_that_are_not_read_are_told_once(make):

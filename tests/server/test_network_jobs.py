@@ -16,6 +16,7 @@ from weft_wire.client import Client
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult, ProgressEvent, StateEvent
 from weft_wire.jobs import (
+    IllusionParams,
     PanoramaParams,
     RetextureParams,
     SplatTextureParams,
@@ -72,6 +73,10 @@ JOBS = {
         "panorama", PanoramaParams(model="sd15", prompt="a hall", width=256, window=64, steps=4),
         {"depth": np.linspace(2, 9, 128 * 256, dtype=np.float32).reshape(128, 256)}, "panorama",
     ),
+    "illusion": (
+        "illusion", IllusionParams(model="sd15", prompt_1="a village", prompt_2="an old man", size=64, steps=4), {},
+        "image",
+    ),
     "splats": ("splat_texture", SplatTextureParams(model="sd15", up="z", views=8, **SMALL), cloud(), "splats.dc"),
 }  # fmt: skip
 
@@ -107,8 +112,9 @@ def test_a_job_is_done_and_its_seed_repeats_it(client: Client, name: str) -> Non
     (result, events), (again, _) = (done(client, task, params, arrays) for _ in range(2))
     assert result.arrays[wanted].std() > 0
     assert result.arrays[wanted].tobytes() == again.arrays[wanted].tobytes()
-    assert result.info["material"]["name"] == params.model
-    steps = [event for event in events if isinstance(event, ProgressEvent) and event.phase == "views"]
+    painted = result.info.get("materials") or [result.info["material"]]
+    assert {material["name"] for material in painted} == {params.model}
+    steps = [event for event in events if isinstance(event, ProgressEvent) and event.phase in ("views", "denoise")]
     assert steps[-1].step == steps[-1].total
 
 

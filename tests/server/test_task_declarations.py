@@ -79,7 +79,7 @@ def test_what_fits_passes(task: str, params: dict[str, Any], shapes: Shapes) -> 
         ("illusion", {**PAIR, "view_2": "rotate_45"}, {}, "view_2 must be one of"),
         ("illusion", PAIR, {"exemplar.3.image": ("u1", (64, 80, 3))}, "there is no view for exemplar.3.image"),
         ("illusion", PAIR, PHOTO, "no input of illusion"),
-        ("illusion", {**PAIR, "size": 32}, {}, "size must be between 64"),
+        ("illusion", {**PAIR, "size": 32}, {}, "size must be 0 or between 64"),
         ("panorama", {}, {}, "neither a prompt nor a reference image"),
         ("panorama", MOSS, {**MESH, "depth": ("f4", (64, 128))}, "both a depth map and meshes"),
         ("panorama", {**MOSS, "shape": "wide", "height": 600}, MESH, "higher than a sphere"),

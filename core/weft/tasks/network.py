@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from weft.errors import InvalidInput
-from weft.methods.cases import Case
+from weft.methods.cases import SYNCTWEEDIES, Case
 from weft.models.cards import Card, notice
 from weft.models.networks.image_model import Conditioning, Control, ImageModel, ViewNeighbours, as_planes
 from weft.models.requests import ControlWish
@@ -79,6 +79,10 @@ class Network:
 
     def check_case(self, case: Case) -> None:
         """Raise for ways of tying views together that a network in latents cannot be run in."""
+        if self.in_pixels() and case != SYNCTWEEDIES:
+            raise InvalidInput(
+                "views that share pixels agree in one way", "use the case synctweedies, or share latents"
+            )
         if (case.variable, case.phi, case.psi) != ("views", "views", "views"):
             raise InvalidInput(
                 "this case denoises the canonical variable, which is not what networks were trained on",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from weft_wire.arrays import ArraySpec
 from weft_wire.errors import WireError
 from weft_wire.jobs import parts
+from weft_wire.jobs.networks import NetworkParams, check_view_size, view_size_param
 from weft_wire.jobs.task import Task
 from weft_wire.parameters import param
 
@@ -20,7 +21,7 @@ _SLOTS = (1, 2, 3)
 
 
 @dataclass(frozen=True, slots=True)
-class IllusionParams:
+class IllusionParams(NetworkParams):
     """What an illusion job can be asked for."""
 
     prompt_1: str = param("", maximum=2000, help="what the first view shows, in words")
@@ -31,7 +32,7 @@ class IllusionParams:
     view_3: str = param(
         "flip_vertical", choices=VIEWS, help="how the image is looked at last, if there are three views"
     )
-    size: int = param(256, minimum=64, maximum=1024, unit="px", help="side of the image")
+    size: int = view_size_param()
     steps: int = parts.steps_param()
     seed: int = parts.seed_param()
     case: str = parts.case_param()
@@ -39,6 +40,7 @@ class IllusionParams:
 
 
 def _check(params: IllusionParams, names: frozenset[str]) -> None:
+    check_view_size(params)
     for name in sorted(names - {f"exemplar.{i - 1}.image" for i in _SLOTS}):
         raise WireError("invalid_array", f"there is no view for {name}", f"an illusion has {len(_SLOTS)} views at most")
     shown = [i for i in _SLOTS if getattr(params, f"prompt_{i}").strip() or f"exemplar.{i - 1}.image" in names]
