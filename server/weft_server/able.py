@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from weft.models.library import Resolved
     from weft.models.requests import ModelWish
 
-__all__ = ["EMBEDDED", "check_able", "shows_geometry", "wish_of"]
+__all__ = ["EMBEDDED", "PROVIDED", "check_able", "models_now", "shows_geometry", "wish_of"]
 
 EMBEDDED = "exemplar"  # the denoiser that needs no files
-PROVIDED = {"retexture": frozenset({"image", "mask"})}  # what tasks can give to models that cannot do without
+# What tasks can give to models that cannot do without; the background is the reference image.
+PROVIDED = {"retexture": frozenset({"image", "mask", "background"})}
 GB = 10**9
 
 
@@ -49,6 +50,14 @@ def check_able(
     resolved = Library.from_environment(folders).resolve(wish.request)
     if "model_memory" in device and "weight_bytes" in device:
         _check_memory(resolved, device["model_memory"], device["weight_bytes"])
+
+
+def models_now(folders: Sequence[Path]) -> dict[str, Any]:
+    """What is to be told of models, as it is on the disk now."""
+    from weft.models.library import Library
+    from weft_server.models_told import models_told
+
+    return models_told(Library.from_environment(folders))
 
 
 def wish_of(params: Mapping[str, Any], arrays: Collection[str]) -> ModelWish:

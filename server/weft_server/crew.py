@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from weft_server.able import check_able
+from weft_server.able import check_able, models_now
 from weft_server.blobs import Blobs
 from weft_server.incidents import as_error
 from weft_server.options import ServerOptions
@@ -26,6 +26,7 @@ from weft_wire.parameters import from_mapping, schema, to_mapping
 __all__ = ["Crew"]
 
 RESTARTS = (0.0, 1.0, 5.0, 30.0)  # seconds before a worker is started again that died before it was ready
+LOOK = 15.0  # seconds between two looks for models: what was downloaded is announced without a restart
 LONGEST = 4000  # characters of a task's message that are passed on
 log = logging.getLogger("weft.server")
 
@@ -63,6 +64,7 @@ class Crew:
         self._problem: WireError | None = None  # why no worker can be had
         self._failures = 0  # of workers before they were ready
         self._start_at = 0.0
+        self._looked = 0.0
         self.ready = False
         self._capabilities: dict[str, Any] = {
             "tasks": {name: {"help": task.help, "params": schema(task.params)} for name, task in options.tasks.items()}
@@ -144,6 +146,17 @@ class Crew:
             self._worker.last_word = now
             if job:
                 job.heard = now
+
+    def look_for_models(self) -> None:
+        """Announce models that came or went, if the worker announces any."""
+        now = time.monotonic()
+        if "cards" not in self._capabilities or now - self._looked < LOOK:
+            return
+        self._looked = now
+        found = {**self._capabilities, **models_now(self._options.models)}
+        if found != self._capabilities:
+            self._capabilities = found
+            self._listener.able(self.ready, found)
 
     def _hire(self) -> None:
         def heard(worker: Worker, header: dict[str, Any], payload: bytes) -> None:

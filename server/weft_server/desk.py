@@ -99,6 +99,7 @@ class Desk:
             except Exception as problem:
                 as_error(problem)
             self._guarded(self._crew.look_after)
+            self._guarded(self._crew.look_for_models)
             self._guarded(self._assign)
             self._guarded(self._expire)
         self._crew.stop()

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from weft.errors import MissingDependency
-from weft.models.cards import CARDS
 from weft.models.device_memory import memory_for_models
 from weft.models.library import Library
-from weft.models.requests import EMBEDDED
 from weft.tasks.events import Event, Result
+from weft_server.models_told import models_told
 from weft_server.packages import absent_packages, install_command
 
 if TYPE_CHECKING:
@@ -43,14 +42,22 @@ def dtype_on(where: torch.device) -> torch.dtype:
 
 
 def announced() -> dict[str, Any]:
-    """What a server tells of its models at its start: those whose files are here, and the room for their weights."""
-    library, where = Library.from_environment(), device()
-    here = [card.name for card in CARDS.values() if library.has(card)]
+    """What a server tells of its models at its start: what there is, and the room for their weights."""
+    where = device()
     room = {"model_memory": memory_for_models(where), "weight_bytes": dtype_on(where).itemsize}
-    return {"models": [EMBEDDED, *here], **room}
+    return {**models_told(Library.from_environment()), **room}
 
 
 def unload(name: str) -> Iterator[Event]:
-    """The task: free the models of that card, or all for "". The result's info lists those that were loaded."""
-    gone = cache().unload(name or None) if cache.cache_info().currsize else []
-    yield Result({}, {"unloaded": gone})
+    """The task: free the models of that card, or all for "". The result's info lists those that were loaded, and the
+    bytes of their weights."""
+    gone, freed = [], 0
+    if cache.cache_info().currsize:
+        held = _bytes_held()
+        gone = cache().unload(name or None)
+        freed = held - _bytes_held()
+    yield Result({}, {"unloaded": gone, "bytes": freed})
+
+
+def _bytes_held() -> int:
+    return sum(loaded.bytes for loaded in cache().loaded())

@@ -10,6 +10,7 @@ from weft_server.model_folders import add_models, folders_of
 from weft_server.packages import absent_packages, install_command
 from weft_server.terminal import say
 from weft_wire.errors import WireError
+from weft_wire.sizes import size_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +55,7 @@ def _run(arguments: argparse.Namespace) -> int:
     started = time.perf_counter()
     resolved = library.resolve(wish.request)
     say(f"{card.name}: {card.help}")
-    say(f"files: {_size(resolved.bytes)} in {', '.join(resolved.paths)}; whole and of one family{_since(started)}")
+    say(f"files: {size_of(resolved.bytes)} in {', '.join(resolved.paths)}; whole and of one family{_since(started)}")
     say(f"licences: {', '.join(dict.fromkeys(part.licence for part in card.parts if part.role in resolved.paths))}")
     if text := notice(card, resolved.paths):
         say(f"note: {text}")
@@ -84,8 +85,8 @@ def _loaded(resolved: Resolved, wish: ModelWish) -> ImageModel:
     for name, module in _modules(components):
         held = sum(t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers()))
         dtype = str(next(module.parameters()).dtype).removeprefix("torch.")
-        say(f"  {name:28} {type(module).__name__:29} {dtype:9} {_size(held):>8}")
-    say(f"loaded: {_size(components.bytes)} on {where}{_since(started)}")
+        say(f"  {name:28} {type(module).__name__:29} {dtype:9} {size_of(held):>8}")
+    say(f"loaded: {size_of(components.bytes)} on {where}{_since(started)}")
     return model
 
 
@@ -142,9 +143,3 @@ def _conditioning(model: ImageModel, wish: ModelWish, side: int) -> Any:
 
 def _since(started: float) -> str:
     return f", {time.perf_counter() - started:.2f} s"
-
-
-def _size(count: int) -> str:
-    from weft_server.models_command import size_of
-
-    return size_of(count)

@@ -12,12 +12,13 @@ from weft_server import models_check, models_unload
 from weft_server.model_folders import add_models, folders_of
 from weft_server.packages import absent_packages, install_command
 from weft_server.terminal import say
+from weft_wire.sizes import size_of
 
 if TYPE_CHECKING:
     from weft.models.cards import Card, Part
     from weft.models.library import Library
 
-__all__ = ["add_parser", "size_of"]
+__all__ = ["add_parser"]
 
 
 def add_parser(commands: Any) -> None:
@@ -96,11 +97,3 @@ def _by_files() -> list[tuple[list[Part], list[str]]]:
         for part in card.parts:
             users.setdefault((part.source, part.files), {}).setdefault(card.name, []).append(part)
     return [([part for parts in by_name.values() for part in parts], list(by_name)) for by_name in users.values()]
-
-
-def size_of(count: int) -> str:
-    """Bytes, in the units that publishers use."""
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}" if count < 100 * size else f"{count / size:.0f} {unit}"
-    return f"{count} B"

@@ -10,6 +10,7 @@ from weft_server.terminal import display, say
 from weft_wire.client import Client
 from weft_wire.errors import WireError
 from weft_wire.jobs import UnloadParams
+from weft_wire.sizes import size_of
 
 __all__ = ["add_parser"]
 
@@ -33,9 +34,10 @@ def _run(arguments: argparse.Namespace) -> int:
         job_id = client.submit("unload", UnloadParams(name=arguments.name), {}, [])
         with display() as shown:
             follow(client, job_id, shown)
-        freed = client.fetch(job_id).info["unloaded"]
+        info = client.fetch(job_id).info
         client.release(job_id)
-    say(
-        f"unloaded {', '.join(freed)}" if freed else "no such model was loaded" if arguments.name else "none was loaded"
-    )
+    if freed := info["unloaded"]:
+        say(f"unloaded {', '.join(freed)} ({size_of(info['bytes'])})")
+    else:
+        say("no such model was loaded" if arguments.name else "none was loaded")
     return 0

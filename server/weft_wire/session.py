@@ -63,7 +63,7 @@ class Session:
         self._exchange = Exchange(self.events, self._executor)
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._reported: tuple[str, str] = ("", "")
+        self._reported: tuple[Any, ...] = ()
 
     def start(self) -> None:
         """Begin to connect."""
@@ -232,8 +232,8 @@ class Session:
 
     def _announce(self, event: ConnectionEvent) -> None:
         """Tell a change, once."""
-        ready = str(event.welcome.ready) if event.welcome else ""
-        state = (event.status, event.error.code if event.error else ready)
+        server = (event.welcome.ready, event.welcome.capabilities) if event.welcome else ()
+        state = (event.status, event.error.code if event.error else "", *server)
         if state != self._reported:
             self._reported = state
             self.events.put(event)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from practice_servers import PATIENCE
 
 from weft.errors import WeftError
 from weft.models.requests import EMBEDDED as CORE_EMBEDDED
-from weft_server import able, packages
+from weft_server import able, crew, packages
 from weft_server.able import check_able, shows_geometry
 from weft_server.options import ServerOptions
 from weft_server.server import Server
 from weft_wire.client import Client
 from weft_wire.errors import CODES, WireError
+from weft_wire.events import ConnectionEvent
 from weft_wire.jobs import RetextureParams, TextureParams
+from weft_wire.session import Session
 
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 MESH = {
@@ -80,6 +83,31 @@ def test_a_download_counts_at_once(client: Client, downloads: Path, models_folde
     client.submit("texture", TextureParams(prompt="moss"), MESH, [])  # the embedded denoiser needs none of it
 
 
+def test_a_download_is_announced_without_a_restart(
+    tmp_path: Path, downloads: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "LOOK", 0.2)
+    home = tmp_path / "announcing"
+    options = ServerOptions(home=home, port=0, min_free_bytes=1, runners="practice_announcing", models=(downloads,))
+    with Server(options), Session(_address(home), key_dir=home / "keys") as session:
+        told = announced(session, lambda has: "cards" in has)
+        assert told["models"] == ["exemplar"]
+        shutil.copytree(models_folder / SD15, downloads / SD15)
+        told = announced(session, lambda has: has["models"] != ["exemplar"])
+        assert told["models"] == ["exemplar", "sd15"]
+
+
+def announced(session: Session, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The first capabilities that the session tells of for which the condition holds."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        for event in session.poll():
+            if isinstance(event, ConnectionEvent) and event.welcome and condition(event.welcome.capabilities):
+                return event.welcome.capabilities
+        time.sleep(0.02)
+    raise AssertionError("nothing of the kind was announced")
+
+
 def refusal(
     task: str, arrays: tuple[str, ...] = ("mesh.0.vertices",), folder: Path | None = None, **params: Any
 ) -> Any:
@@ -111,6 +139,15 @@ def test_models_that_edit_need_something_to_edit(models_folder: Path) -> None:
         error = refusal("texture", model=model, folder=models_folder)
         assert (error.code, error.hint.partition(",")[0]) == ("model_mismatch", "use it for retexture")
         check_able("retexture", dataclasses.asdict(RetextureParams(model=model)), MESH, (models_folder,), {})
+
+
+def test_a_background_is_a_reference_image(models_folder: Path) -> None:
+    given, arrays = {"model": "ic-light-background", "folder": models_folder}, ("mesh.0.vertices",)
+    assert refusal("texture", arrays, **given).hint.startswith("use it for retexture")
+    error = refusal("retexture", arrays, **given)
+    assert (error.code, error.hint) == ("invalid_input", "give a reference image")
+    params = dataclasses.asdict(RetextureParams(model="ic-light-background"))
+    check_able("retexture", params, (*arrays, "exemplar"), (models_folder,), {})
 
 
 def test_controls_need_geometry(models_folder: Path) -> None:

@@ -13,10 +13,13 @@ from practice_commands import refused, weft
 
 from weft.models.cards import CARDS
 from weft.models.fetching import fetch_command
+from weft.tasks import painting
 from weft_server import doctor_command, loaded_models, packages
 from weft_server.doctor_command import examine
 from weft_server.model_folders import with_folders
-from weft_server.models_command import size_of
+from weft_wire.codec import pack
+from weft_wire.jobs.networks import EMBEDDED_VIEW
+from weft_wire.sizes import size_of
 
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 
@@ -137,17 +140,54 @@ def test_unloading_frees_what_is_loaded(
     model = loaded_models.cache().get(ModelRequest("sd15"))
     assert loaded_models.cache().get(ModelRequest("sd15")) is model
     assert unloaded("sdxl") == []
-    assert unloaded("sd15") == ["sd15"]
+    (result,) = loaded_models.unload("sd15")
+    info = result.info  # type: ignore[union-attr]
+    assert info["unloaded"] == ["sd15"]
+    assert info["bytes"] > 10**5
     assert unloaded("") == []
 
 
 def test_a_server_announces_what_it_can_load(models_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert loaded_models.announced()["models"] == ["exemplar"]
+    before = loaded_models.announced()
+    assert before["models"] == ["exemplar"]
     monkeypatch.setenv("WEFT_MODELS", str(models_folder))
     told = loaded_models.announced()
     assert told["models"] == ["exemplar", *CARDS]
     assert told["weight_bytes"] in (2, 4)
     assert told["model_memory"] > 10**8
+    assert "practice-lora-sd15" in told["weights"]
+    assert [card["name"] for card in before["cards"] if card.get("missing")] == list(CARDS)
+    assert not any(card.get("missing") for card in told["cards"])
+    assert len(pack(before)) < 32_000  # half of a greeting
+
+
+def test_a_model_is_announced_with_what_it_is_for_and_heeds() -> None:
+    cards = {card["name"]: card for card in loaded_models.announced()["cards"]}
+    assert cards["exemplar"]["heeds"] == []
+    assert set(cards["sd15"]["tasks"]) == {"texture", "retexture", "illusion", "panorama", "splat_texture"}
+    assert cards["ic-light"]["tasks"] == cards["ic-light-background"]["tasks"] == ["retexture"]
+    heeding = {
+        name: {card for card, row in cards.items() if name in row["heeds"]}
+        for name in ("control", "image_guidance", "negative_prompt", "style_scale", "view_attention", "sync_until")
+    }
+    unets = {name for name, card in CARDS.items() if card.family in ("sd15", "sdxl")}
+    painters = {"sd15", "sdxl", "sd15-inpainting"}
+    assert heeding == {
+        "control": painters,
+        "image_guidance": {"instruct-pix2pix"},
+        "negative_prompt": set(CARDS) - {"flux2-klein", "flux2-klein-edit"},
+        "style_scale": painters,
+        "view_attention": unets,
+        "sync_until": set(CARDS),
+    }
+    assert {name for name, row in cards.items() if row.get("remark")} == {"sd3.5-medium"}
+    for name, row in cards.items():
+        commands = [part["command"] for part in row.get("missing", [])]
+        assert commands == [fetch_command(part) for part in CARDS[name].parts] if name in CARDS else not commands
+
+
+def test_the_embedded_view_is_the_one_that_is_told() -> None:
+    assert painting.VIEW_SIZE == EMBEDDED_VIEW
 
 
 def test_the_doctor_looks_at_models_and_their_packages(models_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from weft.models.licences import APACHE, MIT, OPENRAIL, OPENRAIL_PLUS, STABILITY
 __all__ = ["CARDS", "CONTROL", "Card", "ModelRequest", "Part", "card_named", "notice"]
 
 CONTROL = "control:"  # roles of ControlNets begin with it
+UNETS = frozenset({"sd15", "sdxl"})  # families; the others are transformers
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,17 @@ class Card:
     guidance: float  # of text, unless a job says otherwise
     needs: frozenset[str] = frozenset()  # it cannot do without: "image" (to edit), "mask" (where), "background"
     memory: int = 0  # bytes of the device that one view needs in 16 bits, weights included, about
-    image_guidance: float = 1.5  # of the image, where it is edited by instruction
+    image_guidance: float = 0.0  # of the image, where it is edited by instruction; others are not guided by it
 
     @property
     def controls(self) -> tuple[str, ...]:
         """The kinds of pictures that there is a ControlNet for."""
         return tuple(p.role.removeprefix(CONTROL) for p in self.parts if p.role.startswith(CONTROL))
+
+    @property
+    def views_attend(self) -> bool:
+        """Whether views can look at each other: in U-Nets; in transformers words and pixels share one attention."""
+        return self.family in UNETS
 
     def part(self, role: str) -> Part | None:
         return next((part for part in self.parts if part.role == role), None)

@@ -8,10 +8,11 @@ from typing import Any
 from weft_wire.errors import WireError
 from weft_wire.parameters import param
 
-__all__ = ["LEAST_VIEW", "NETWORK", "NetworkParams", "check_view_size", "view_size_param"]
+__all__ = ["EMBEDDED_VIEW", "LEAST_VIEW", "NETWORK", "NetworkParams", "check_view_size", "view_size_param"]
 
 NETWORK = "network"  # the section of these parameters
 LEAST_VIEW = 64  # px
+EMBEDDED_VIEW = 256  # px, of the denoiser that needs no weights, unless a job says otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class NetworkParams:
 def view_size_param() -> Any:
     return param(
         0, minimum=0, maximum=1024, unit="px",
-        help=f"side of the views that are denoised, {LEAST_VIEW} at least; 0: as the model likes, 256 without weights",
+        help=f"side of the views that are denoised, {LEAST_VIEW} at least; "
+        f"0: as the model likes, {EMBEDDED_VIEW} without weights",
     )  # fmt: skip
 
 

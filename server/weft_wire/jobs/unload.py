@@ -19,7 +19,7 @@ class UnloadParams:
 
 UNLOAD = Task(
     name="unload",
-    help="free the memory of loaded models; `unloaded` in the result's info lists them",
+    help="free the memory of loaded models; the result's info lists them as `unloaded`, and has the `bytes` of weights",
     params=UnloadParams,
     inputs=(),
     results=(),
