@@ -16,6 +16,7 @@ from weft.models.library import Library, Resolved
 from weft.models.networks.batching import Batches
 from weft.models.networks.cache import COMPILE, ModelCache, memory_for_models
 from weft.models.networks.image_model import Conditioning, Control, ViewNeighbours
+from weft.models.networks.unet_model import UNetModel
 
 GB = 10**9
 SIZES = {"sd15": 3 * GB, "sdxl": 9 * GB, "instruct-pix2pix": 2 * GB, "ic-light": 4 * GB}
@@ -212,6 +213,7 @@ def test_style_and_views_that_see_each_other_go_together_in_parts_of_any_size(mo
     )
     x, level = torch.randn(3, 4, 8, 8, generator=generator), model.levels.schedule(10).levels[0]
     whole = model.bind(wanted)(x, level)
+    assert isinstance(model, UNetModel)
     model.batches = Batches(2)
     assert torch.allclose(model.bind(wanted)(x, level), whole, rtol=1e-4, atol=1e-4)
     plain = model.bind(replace(wanted, style=None))(x, level)

@@ -135,7 +135,7 @@ def test_a_known_panorama_comes_back(synchronize: str, monkeypatch: pytest.Monke
     from weft.spaces.panorama import cell_directions
     from weft.tasks import panorama_network
 
-    known: list[np.ndarray] = []
+    known: list[Tensor] = []
     build = panorama_network.NetworkPanorama.__init__
 
     def told(self, setting, *arguments):

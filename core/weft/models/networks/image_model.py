@@ -56,8 +56,15 @@ class Conditioning:
 class Codec(Protocol):
     """Between pixels and what the network denoises. Deterministic."""
 
-    factor: int  # pixels per latent, along each axis; image sides are multiples of it (see `unit` of the model)
-    channels: int  # of a latent
+    @property
+    def factor(self) -> int:
+        """Pixels per latent, along each axis; image sides are multiples of it (see `unit` of the model)."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """Of a latent."""
+        ...
 
     def encode(self, images: Tensor) -> Tensor:
         """[N, 3, H, W] in [-1, 1] to [N, C, H/f, W/f], scaled as the network takes them."""
@@ -95,13 +102,28 @@ class NoiseLevels(Protocol):
 class ImageModel(Protocol):
     """A loaded model. `bind` gives a denoiser for latents; its calls are deterministic."""
 
-    card: Card
-    codec: Codec
-    levels: NoiseLevels
-    device: torch.device
-    unit: int  # px; sides of views are multiples of it
-    batches: Batches  # its `notices` tell what people should know about how it ran
-    controls: frozenset[str]  # kinds it can follow
+    @property
+    def card(self) -> Card: ...
+    @property
+    def codec(self) -> Codec: ...
+    @property
+    def levels(self) -> NoiseLevels: ...
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def unit(self) -> int:
+        """px; sides of views are multiples of it."""
+        ...
+
+    @property
+    def batches(self) -> Batches:
+        """Its `notices` tell what people should know about how it ran."""
+        ...
+
+    @property
+    def controls(self) -> frozenset[str]:
+        """The kinds of pictures that it can follow."""
+        ...
 
     def levels_at(self, height: int, width: int) -> NoiseLevels:
         """The levels for images of this size in pixels: some networks walk others for larger ones."""
