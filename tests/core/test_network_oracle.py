@@ -27,6 +27,7 @@ from weft.tasks.events import Result
 from weft.tasks.network import Network
 from weft.tasks.network_meshes import NetworkBrush
 from weft.tasks.panorama import panorama
+from weft.tasks.retexture import retexture
 from weft.tasks.splat_texture import splat_texture
 from weft.tasks.texture import texture
 
@@ -152,6 +153,46 @@ def test_a_known_panorama_comes_back(synchronize: str, monkeypatch: pytest.Monke
         )
     )  # fmt: skip
     assert psnr(result.arrays["panorama"], smooth(cell_directions(128))) > 30
+
+
+@pytest.mark.parametrize("synchronize", ["latents", "pixels"])
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_views_keep_what_is_not_repainted(synchronize: str, strength: float, monkeypatch: pytest.MonkeyPatch):
+    """To the end, though they go their own ways in the last steps, and though the model wants something else."""
+    mesh, grid = box(8, sphere=True), np.linspace(0, 1, 128, dtype=np.float32)
+    before = np.stack([*np.meshgrid(grid, grid), np.full((128, 128), 0.7, np.float32)], -1)
+    mask = np.zeros((128, 128), bool)
+    mask[:50] = True
+    kept: list[tuple[Tensor, Tensor, Any]] = []
+    wanted: list[Tensor] = []
+    begin, condition = NetworkBrush._begin, NetworkBrush._conditioning
+
+    def watched(self, painting, spaces, old):
+        kept.append((old, painting.edit.changed_in(painting.views), painting))
+        return begin(self, painting, spaces, old)
+
+    def shown_to_the_oracle(self, views, shown, edit):
+        wanted[:] = [torch.full_like(shown, -0.8)]
+        return condition(self, views, shown, edit)
+
+    monkeypatch.setattr(NetworkBrush, "_begin", watched)
+    monkeypatch.setattr(NetworkBrush, "_conditioning", shown_to_the_oracle)
+    other = Network(CARD, lambda: Oracle(lambda: wanted[0]), synchronize=synchronize, sync_until=0.5)
+    result_of(
+        retexture(
+            [mesh], textures=[before], masks=[mask], selections=[None], exemplar=None, cameras=[], prompt="", size=0,
+            strength=strength, steps=6, seed=0, views=6, cameras_from="automatic", pattern_scale=1.0, decals=True,
+            report=False, network=other,
+        )
+    )  # fmt: skip
+    ((old, share, painting),) = kept
+    images, codec = painting.phase.estimate, Averages()
+    wholly = functional.max_pool2d(share, 4 * FACTOR + 1, stride=1, padding=2 * FACTOR) == 0
+    assert wholly.any()
+    held = wholly.expand_as(images)
+    torch.testing.assert_close(images[held], codec.decode(old)[held], atol=1e-5, rtol=0)
+    new = (-functional.max_pool2d(-share, 4 * FACTOR + 1, stride=1, padding=2 * FACTOR) == 1).expand_as(images)
+    torch.testing.assert_close(images[new], torch.full_like(images[new], -0.8), atol=1e-5, rtol=0)
 
 
 def test_known_colours_of_splats_come_back(monkeypatch: pytest.MonkeyPatch):

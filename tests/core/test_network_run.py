@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,8 +15,9 @@ from weft.methods.synchronized import synchronized
 from weft.models.gaussian_mixture import GaussianMixture, diagonal
 from weft.noise import gaussian, generator
 from weft.schedule import NoiseLevel, stable_diffusion
+from weft.spaces.held import blind, holding
 from weft.spaces.linear import LinearSpace, identity, lookup
-from weft.tasks.network_run import NetworkRun, Spaces, begin
+from weft.tasks.network_run import Held, NetworkRun, Spaces, begin
 
 VIEWS, SIDE = 3, 8
 PIXELS = (VIEWS, SIDE, SIDE)
@@ -168,3 +171,42 @@ def test_what_is_there_is_noised_to_the_first_level():
     noise = begin(Shuffled(), spaces(identity(PIXELS)), SCHEDULE, generator(0))
     noised = begin(Shuffled(), spaces(identity(PIXELS)), SCHEDULE, generator(0), clean)
     torch.testing.assert_close(noised, level.alpha * clean + level.sigma * noise)
+
+
+@pytest.mark.parametrize("in_pixels", [False, True])
+def test_what_is_held_is_seen_as_it_was_under_one_noise_at_every_level(in_pixels: bool):
+    """Also after the views have been set free, whatever the denoiser wants there."""
+    space, changes = shared(), np.arange(60) < 25
+    texture = gaussian((60, 3), generator(7)) * 0.2
+    old = space.views_of(space.project(texture)).contiguous()
+    repainted = space.views_of(space.project(torch.from_numpy(changes)[:, None].float()))
+    share = torch.where(torch.from_numpy(space.covered).reshape(VIEWS, 1, SIDE, SIDE), repainted, 1.0)
+    stays = (share == 0).expand(-1, 3, -1, -1)
+    assert 0 < stays.float().mean() < 1
+    seen: list[tuple[Tensor, NoiseLevel]] = []
+
+    def other(x: Tensor, level: NoiseLevel, /) -> Tensor:
+        seen.append((x, level))
+        return -pixelwise(x, level) + 0.1 * gaussian(tuple(x.shape), generator(len(seen)))
+
+    tied = Spaces(blind(space, (share == 0).flatten().numpy()), holding(space, ~changes, texture), space)
+    x = begin(Direct(), spaces(space, space), SCHEDULE, generator(8), old)
+    run = NetworkRun(Direct(), other, tied, SCHEDULE, x, 0.5, in_pixels, held=Held(old, share))
+    finished(run)
+    noises = torch.stack([((x - level.alpha * old) / level.sigma)[stays] for x, level in seen])
+    torch.testing.assert_close(noises, noises[:1].expand_as(noises), atol=2e-4, rtol=0)
+    assert torch.equal(run.images[stays], old[stays])
+    assert not torch.isclose(run.images, old)[~stays].all()
+
+
+def test_what_is_repainted_reads_the_views_as_they_are_around_it():
+    """Cells that both a held pixel and a repainted one show; only these learn of each other."""
+    index = np.tile(np.arange(SIDE * SIDE, dtype=np.int32), VIEWS)
+    space = lookup(index, SIDE * SIDE, PIXELS)
+    held = np.zeros(len(index), bool)
+    held[: SIDE * SIDE] = True  # the first view
+    views = gaussian((VIEWS, 3, SIDE, SIDE), generator(2))
+    together, z = blind(replace(space, gather=space.solving(0, 1.0).gather), held).synchronize(views)
+    assert torch.equal(together[0], views[0])
+    torch.testing.assert_close(space.views_of(space.project(z)), views.mean(0).expand_as(views))
+    torch.testing.assert_close(together[1:], views.mean(0).expand_as(views[1:]))

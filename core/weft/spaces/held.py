@@ -1,8 +1,8 @@
-"""A space in which some cells have their values already: what a repainted patch grows into."""
+"""Spaces in which some cells have their values already, or some pixels: what a repainted patch grows into."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +14,7 @@ from weft.errors import InvalidInput
 from weft.spaces.linear import LinearSpace
 from weft.spaces.resident import Resident
 
-__all__ = ["HeldSpace", "holding"]
+__all__ = ["HeldSpace", "blind", "holding"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,5 +53,12 @@ class HeldSpace(LinearSpace):
 def holding(space: LinearSpace, held: NDArray[np.bool_], values: Tensor) -> HeldSpace:
     """`space` with the `held` cells [cells] at `values` [cells, C]."""
     return HeldSpace(
-        space.projection, space.view_shape, space.gather, space.fill, space.residual_passes, held=held, values=values
-    )
+        space.projection, space.view_shape, space.gather, space.fill, space.residual_passes, space.iterations,
+        space.damping, held=held, values=values,
+    )  # fmt: skip
+
+
+def blind(space: LinearSpace, pixels: NDArray[np.bool_]) -> LinearSpace:
+    """`space` in which these pixels [N·H·W] see no cell, and so keep what they have when views are synchronised; the
+    cells of a space with a `gather` read them as before."""
+    return replace(space, projection=space.projection.rows_kept(~pixels))

@@ -15,7 +15,7 @@ same). Where every pixel sees one cell (P is a lookup), F∘F = F.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -127,6 +127,10 @@ class LinearSpace:
             energy, before = _dot(residual, preconditioned), energy
             direction = preconditioned + _ratio(energy, before) * direction
         return start + step
+
+    def solving(self, iterations: int, damping: float) -> LinearSpace:
+        """This space with other `iterations` and `damping`; they share their matrices."""
+        return replace(self, gather=self._unprojection, iterations=iterations, damping=damping)
 
     def synchronize(self, views: Tensor) -> tuple[Tensor, Tensor]:
         """F: views [N, C, H, W] to the views of their common z, and z [cells, C] itself."""

@@ -93,6 +93,17 @@ class SparseMatrix:
         _scale_rows(self.row_starts, self.values, weights.astype(np.float32), scaled)
         return replace(self, values=scaled)
 
+    def rows_kept(self, kept: NDArray[np.bool_]) -> SparseMatrix:
+        """Without the entries of rows that are not `kept`, bool [R]; itself, if all are."""
+        if kept.shape != self.row_counts.shape:
+            raise InvalidInput(f"{kept.shape} flags for {self.shape[0]} rows", "give one for each row")
+        if kept.all():
+            return self
+        entries = np.repeat(kept, self.row_counts)
+        starts = np.zeros(len(self.row_starts), np.int32)
+        np.cumsum(np.where(kept, self.row_counts, 0), out=starts[1:])
+        return SparseMatrix(starts, self.indices[entries], self.values[entries], self.columns)
+
     def rows_normalized(self) -> SparseMatrix:
         """Rows sum to 1; rows that sum to 0 stay."""
         sums = self.row_sums

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -66,9 +67,12 @@ class SplatColorSpace:
         return self.presence.any(1)
 
     def shared(self, *, iterations: int = ITERATIONS, damping: float = DAMPING) -> LinearSpace:
-        """The space in which all views count alike."""
-        fill = _nearest_seen(self.means, self.seen)
-        return LinearSpace(self.projection, self.shape, fill=fill, iterations=iterations, damping=damping)
+        """The space in which all views count alike. All that are asked for share their matrices."""
+        return self._back_projected.solving(iterations, damping)
+
+    @cached_property
+    def _back_projected(self) -> LinearSpace:
+        return LinearSpace(self.projection, self.shape, fill=_nearest_seen(self.means, self.seen))
 
     def owned(self, exponent: float, *, residual_passes: int) -> LinearSpace:
         """The space in which a view counts (presence / largest presence)^exponent for a splat."""
@@ -83,7 +87,7 @@ class SplatColorSpace:
     def weighted(self, weights: np.ndarray, *, iterations: int, damping: float) -> LinearSpace:
         """Least squares in which pixels count as much as `weights` f4 [N·H·W] ≥ 0 say. Its rows, and what it is given,
         are those of the views times √weights."""
-        projection = _rows_kept(self.projection, weights > 0).rows_scaled(np.sqrt(weights))
+        projection = self.projection.rows_kept(weights > 0).rows_scaled(np.sqrt(weights))
         reached = np.bincount(projection.indices, minlength=projection.columns) > 0
         fill = _nearest_seen(self.means, reached)
         return LinearSpace(projection, self.shape, fill=fill, iterations=iterations, damping=damping)
@@ -117,14 +121,7 @@ def build_splat_colors(
 def covered(weights: SplatWeights, splats: int, least_opacity: float) -> SparseMatrix:
     """W without the rows of pixels whose opacity is below `least_opacity`."""
     whole = SparseMatrix(weights.row_starts, weights.splats, weights.weights, splats)
-    return _rows_kept(whole, weights.transmittance.ravel() <= 1 - least_opacity)
-
-
-def _rows_kept(matrix: SparseMatrix, kept: np.ndarray) -> SparseMatrix:
-    """The matrix without the entries of rows that are not `kept`, bool [R]."""
-    entries = np.repeat(kept, matrix.row_counts)
-    starts = start_of_rows(np.where(kept, matrix.row_counts, 0))
-    return SparseMatrix(starts, matrix.indices[entries], matrix.values[entries], matrix.columns)
+    return whole.rows_kept(weights.transmittance.ravel() <= 1 - least_opacity)
 
 
 def start_of_rows(counts: np.ndarray) -> np.ndarray:

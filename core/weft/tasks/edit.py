@@ -52,13 +52,17 @@ class Edit:
         The rim is as wide in the world everywhere, also across chart borders, because it is measured in the views.
         """
         linear = space.linear(1.0)
-        inside = (self._weights(space) > 0.5) | ~torch.from_numpy(space.views.mask)[:, None]
+        inside = self.changed_in(space) > 0.5
         edge, share = inside.float(), torch.zeros(inside.shape)
         for _ in range(RIM):
             share += edge / RIM
             edge = -functional.max_pool2d(-edge, 3, stride=1, padding=1)
         share = linear.unproject(linear.rows_of(share)) * torch.from_numpy(self.cells)[:, None]
         return self.z + share * (z - self.z)
+
+    def changed_in(self, space: MeshTextureSpace) -> Tensor:
+        """[N, 1, H, W] in [0, 1]: how much of each pixel may change; all of it beside the object."""
+        return torch.where(torch.from_numpy(space.views.mask)[:, None], self._weights(space), 1.0)
 
     def _weights(self, space: MeshTextureSpace) -> Tensor:
         """[N, 1, H, W] in [0, 1]: how much of each pixel is repainted."""

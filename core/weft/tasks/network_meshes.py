@@ -13,11 +13,12 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from weft.models.networks.image_model import Conditioning
 from weft.noise import generator
 from weft.schedule import Schedule
-from weft.spaces.held import holding
+from weft.spaces.held import blind, holding
 from weft.spaces.linear import LinearSpace
 from weft.spaces.mesh_texture import MeshTextureSpace
 from weft.spaces.surface import Surface
@@ -26,7 +27,7 @@ from weft.tasks.edit import Edit
 from weft.tasks.events import Warning
 from weft.tasks.guide import Guide, guide_of
 from weft.tasks.network import Network
-from weft.tasks.network_run import BAKE_EXPONENT, NetworkRun, RunStep, Spaces, begin
+from weft.tasks.network_run import BAKE_EXPONENT, Held, NetworkRun, RunStep, Spaces, begin
 from weft.tasks.painting import Painting
 from weft.tasks.view_plan import space_of, used_vertices
 from weft.tasks.view_words import neighbours_of, prompt_of, words_of
@@ -83,26 +84,24 @@ class NetworkBrush:
             denoiser = model.bind(conditioning)
         with clock.phase("latent texels"):
             spaces = _spaces(painting.surface, views, model.codec.factor)
-            spaces, schedule, x = self._begin(painting, spaces, shown)
+            old = None if shown is None else model.codec.encode(shown.to(model.device))
+            schedule, x = self._begin(painting, spaces, old)
+            spaces, held = _holding(spaces, painting, old)
         run = NetworkRun(
             model.codec, denoiser, spaces, schedule, x.to(model.device), self.network.sync_until,
-            self.network.in_pixels(),
+            self.network.in_pixels(), held=held,
         )  # fmt: skip
         yield NetworkPhase("views", views, run)
 
-    def _begin(self, painting: Painting, spaces: Spaces, shown: Tensor | None) -> tuple[Spaces, Schedule, Tensor]:
-        """What is held, the walk, and where it begins. Models that edit look at what is there; others are given it
-        with noise."""
-        model, edit, clean = self.network.model, painting.edit, None
+    def _begin(self, painting: Painting, spaces: Spaces, old: Tensor | None) -> tuple[Schedule, Tensor]:
+        """The walk, and where it begins: with noise over what is there, latents `old` [N, C, h, w]; models that edit
+        look at that instead and begin from noise."""
+        model, edit = self.network.model, painting.edit
         levels = model.levels_at(*painting.views.views.shape[1:])
-        schedule = levels.schedule(self.steps)
-        if shown is not None and edit is not None:
-            old = model.codec.encode(shown.to(model.device)).cpu()
-            if not (edit.from_noise or self.network.edits):
-                schedule, clean = levels.from_strength(schedule, self.strength), old
-            if edit.is_partial:
-                spaces = _holding(spaces, edit, old)
-        return spaces, schedule, begin(model.codec, spaces, schedule, generator(painting.seed, _VIEWS), clean)
+        schedule, clean = levels.schedule(self.steps), None
+        if edit is not None and not (edit.from_noise or self.network.edits):
+            schedule, clean = levels.from_strength(schedule, self.strength), old
+        return schedule, begin(model.codec, spaces, schedule, generator(painting.seed, _VIEWS), clean)
 
     def _conditioning(self, views: MeshTextureSpace, shown: Tensor | None, edit: Edit | None) -> Conditioning:
         def drawn(kinds: Sequence[str]) -> dict[str, Tensor]:
@@ -127,13 +126,15 @@ def _spaces(surface: Surface, views: MeshTextureSpace, factor: int) -> Spaces:
     return Spaces(latents.linear(1.0), views.linear(1.0), views.linear(BAKE_EXPONENT))
 
 
-def _holding(spaces: Spaces, edit: Edit, old: Tensor) -> Spaces:
-    """The spaces with the texture as it was outside what is repainted; `old` [N, C, h, w] are its views' latents."""
-    latents = cast(LinearSpace, spaces.latents)
-    values = latents.unproject(latents.rows_of(old))
-    return replace(
-        spaces, latents=holding(latents, ~edit.cells, values), pixels=holding(spaces.pixels, ~edit.cells, edit.z)
-    )
+def _holding(spaces: Spaces, painting: Painting, old: Tensor | None) -> tuple[Spaces, Held | None]:
+    """The spaces, and what stays in the views of what is there, of which `old` [N, C, h, w] are the latents."""
+    edit = painting.edit
+    if edit is None or old is None or not edit.is_partial:
+        return spaces, None
+    share = functional.adaptive_avg_pool2d(edit.changed_in(painting.views), (old.shape[2], old.shape[3]))
+    latents = blind(cast(LinearSpace, spaces.latents), (share == 0).flatten().numpy())
+    pixels = holding(spaces.pixels, ~edit.cells, edit.z)
+    return replace(spaces, latents=latents, pixels=pixels), Held(old, share.to(old.device))
 
 
 def _renders(space: MeshTextureSpace, z: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from weft.noise import CanonicalNoise, gaussian
 from weft.schedule import NoiseLevel, Schedule
 from weft.spaces.linear import LinearSpace, identity
 
-__all__ = ["BAKE_EXPONENT", "NetworkRun", "RunStep", "Spaces", "begin"]
+__all__ = ["BAKE_EXPONENT", "Held", "NetworkRun", "RunStep", "Spaces", "begin"]
 
 SHOWN = 10  # steps of a run, at most, after which the colours are looked at: on a GPU that costs as much as a step
 BAKE_EXPONENT = 6.0  # of a view's weight in the last synchronisation (Kim et al. 2024, Appendix)
@@ -36,6 +36,25 @@ class Spaces:
     latents: LinearSpace | None  # None: colours only, because a view mixes many cells (splats)
     pixels: LinearSpace
     bake: LinearSpace  # of pixels, for the end
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Views of which a part is repainted: the rest is put back into every x0 (Avrahami et al. 2022, Blended Diffusion).
+
+    With the noise that x0 leaves to each view, the rest is then seen at every level as it was, under one and the same
+    noise. `Spaces.latents` must be blind where a view holds everything (`spaces.held.blind`), or synchronising would
+    put a mean of all views there.
+    """
+
+    latents: Tensor  # [N, C, h, w], the views as they are
+    share: Tensor  # [N, 1, h, w] in [0, 1], how much of a latent is repainted
+
+    def around(self, denoiser: Denoiser) -> Denoiser:
+        def denoise(x: Tensor, level: NoiseLevel, /) -> Tensor:
+            return torch.lerp(self.latents, denoiser(x, level), self.share)
+
+        return denoise
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +98,7 @@ class NetworkRun:
     sync_until: float
     in_pixels: bool  # what the views share: the images of their latents, or these
     case: Case = SYNCTWEEDIES
+    held: Held | None = None  # on the model's device
     images: Tensor = field(default_factory=lambda: torch.zeros(0))
 
     def steps(self) -> Iterator[RunStep]:
@@ -92,18 +112,23 @@ class NetworkRun:
         self.images = self.images.cpu()
         yield RunStep(total - 1, total, self.schedule.levels[-1], z.cpu())
 
+    @property
+    def _denoise(self) -> Denoiser:
+        return self.denoiser if self.held is None else self.held.around(self.denoiser)
+
     def _in_latents(self) -> Iterator[Step]:
         space = self.spaces.latents
         assert space is not None
-        return synchronized(self.denoiser, space, self.schedule, self.x, case=self.case, sync_until=self.sync_until)
+        return synchronized(self._denoise, space, self.schedule, self.x, case=self.case, sync_until=self.sync_until)
 
     def _in_pixels(self) -> Iterator[Step]:
-        tied = SynchronizedImages(self.denoiser, self.codec, self.spaces.pixels)
+        alone = self._denoise
+        tied = SynchronizedImages(alone, self.codec, self.spaces.pixels)
         shared = round(self.sync_until * len(self.schedule))
         calls = iter(range(len(self.schedule)))
 
         def denoise(x: Tensor, level: NoiseLevel, /) -> Tensor:
-            return tied(x, level) if next(calls) < shared else self.denoiser(x, level)
+            return tied(x, level) if next(calls) < shared else alone(x, level)
 
         views, _, height, width = self.x.shape
         return synchronized(denoise, identity((views, height, width)), self.schedule, self.x, case=INDEPENDENT)

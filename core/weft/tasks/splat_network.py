@@ -15,7 +15,6 @@ from torch import Tensor
 
 from weft.geometry.camera import Camera
 from weft.noise import generator
-from weft.spaces.linear import LinearSpace
 from weft.spaces.splat_colors import SplatColorSpace
 from weft.tasks.events import Warning
 from weft.tasks.guide import Guide, guide_of
@@ -52,7 +51,8 @@ class NetworkSplats:
             )  # fmt: skip
         with clock.phase("binding"):
             denoiser = model.bind(self.conditioning)
-        spaces = Spaces(None, space.shared(), self._fitted_to(np.ones(space.mask.size, np.float32)))
+        # The weights of fifty views take gigabytes: the last synchronisation shares those of the steps.
+        spaces = Spaces(None, space.shared(), space.shared(iterations=ITERATIONS, damping=DAMPING))
         schedule = model.levels_at(*space.shape[1:]).schedule(steps)
         x = begin(model.codec, spaces, schedule, generator(seed, _VIEWS)).to(model.device)
         self._run = NetworkRun(model.codec, denoiser, spaces, schedule, x, network.sync_until, in_pixels=True)
@@ -91,17 +91,14 @@ class NetworkSplats:
             yield "views", step.index + 1, step.total, step.z is not None
 
     def outcome(self) -> Outcome:
-        pixels = self.space.shared().rows_of(self._run.images)
+        pixels = self._run.spaces.pixels.rows_of(self._run.images)
         return Outcome(pixels, self.space.mask.ravel(), pixels, self._refit)
 
     def _refit(self, pixels: Tensor, held: Sequence[int]) -> tuple[Tensor, np.ndarray]:
         weights = np.ones(self.space.shape, np.float32)
         weights[list(held)] = 0
-        others = self._fitted_to(weights.ravel())
+        others = self.space.weighted(weights.ravel(), iterations=ITERATIONS, damping=DAMPING)
         return others.aggregate(torch.from_numpy(weights.reshape(-1, 1)) * pixels), others.seen
-
-    def _fitted_to(self, weights: np.ndarray) -> LinearSpace:
-        return self.space.weighted(weights, iterations=ITERATIONS, damping=DAMPING)
 
 
 def _upright(space: SplatColorSpace, up: np.ndarray) -> tuple[list[Camera], np.ndarray]:
