@@ -134,9 +134,7 @@ class _Bound:
             len(rows) * self._views,
             kind=("flow", *x.shape[-2:], self._pixels),
         ).unflatten(0, (len(rows), self._views))
-        weights = torch.tensor([row.weight for row in rows], device=model.device)
-        velocity = (weights[:, None, None, None, None] * velocities).sum(0) if len(rows) > 1 else velocities[0]
-        return model.levels.x0(noisy, velocity, level).to(x)
+        return model.levels.x0(noisy, guidance.weighted(rows, velocities), level).to(x)
 
     def _velocity(self, noisy: Tensor, t: float, part: slice) -> Tensor:
         """What the network predicts for some samples, float32 [part, C, h, w]."""
