@@ -48,6 +48,7 @@ def add_options(parser: Parser, declaration: type[Any], *, but: Container[str] =
         option = f"--{field.name.replace('_', '-')}"
         details = [f"{_number(rule.minimum)} to {_number(rule.maximum)}"] if kind in (int, float) else []
         details += [rule.unit] if rule.unit else []
+        details += [f"0: {rule.zero}"] if rule.zero else []
         if field.default not in ("", dataclasses.MISSING):
             details.append(f"default {field.default}")
         text = f"{rule.help} ({', '.join(details)})" if details else rule.help

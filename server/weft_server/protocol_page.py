@@ -68,7 +68,7 @@ def _fields(rows: list[dict[str, Any]]) -> str:
     lines = ["| field | type | values | default | meaning |", "|---|---|---|---|---|"]
     for row in (row for row in rows if row["name"] != "request"):
         default = "required" if "default" not in row else f"`{json.dumps(row['default'])}`"
-        lines.append(f"| `{row['name']}` | {row['type']} | {_values(row)} | {default} | {row.get('help', '')} |")
+        lines.append(f"| `{row['name']}` | {row['type']} | {_values(row)} | {default} | {_help(row)} |")
     return "\n".join(lines)
 
 
@@ -79,8 +79,13 @@ def _values(row: dict[str, Any]) -> str:
     bounds = str(low) if low == high else f"{low} to {high}"
     bounds = bounds if low is not None and high is not None else ""
     bounds = bounds or (f"≥ {low}" if low is not None else f"≤ {high}" if high is not None else "")
+    bounds = f"0 or {bounds}" if "zero" in row and low else bounds
     length = "length " if bounds and row["type"].startswith(("text", "list")) else ""
     return f"{length}{bounds} {row.get('unit', '')}".strip()
+
+
+def _help(row: dict[str, Any]) -> str:
+    return f"{row.get('help', '')}; 0: {row['zero']}" if "zero" in row else row.get("help", "")
 
 
 def _summary(cls: type[Any]) -> str:

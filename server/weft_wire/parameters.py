@@ -28,8 +28,8 @@ INT64 = 2**63 - 1  # what SQLite, numpy and msgpack all carry
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """The rule of one field. `maximum` of a text or a tuple is its greatest length; fields of one `section` are shown
-    together, apart from the others."""
+    """The rule of one field. `maximum` of a text or a tuple is its greatest length; `zero` says what 0 stands for where
+    it is allowed beside the range; fields of one `section` are shown together, apart from the others."""
 
     help: str = ""
     minimum: float | None = None
@@ -37,6 +37,7 @@ class Param:
     unit: str = ""
     choices: tuple[str, ...] = ()
     section: str = ""
+    zero: str = ""
 
 
 def param(
@@ -48,9 +49,10 @@ def param(
     unit: str = "",
     choices: tuple[str, ...] = (),
     section: str = "",
+    zero: str = "",
 ) -> Any:
     """Declare one field of a dataclass; without a default the field is required."""
-    rule = Param(help, minimum, maximum, unit, tuple(choices), section)
+    rule = Param(help, minimum, maximum, unit, tuple(choices), section, zero)
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: dict(default), metadata={"param": rule})
     return dataclasses.field(default=default, metadata={"param": rule})
@@ -104,7 +106,7 @@ def schema(cls: type) -> list[dict[str, Any]]:
             row["default"] = _plain(field.default)
         elif field.default_factory is not dataclasses.MISSING:
             row["default"] = _plain(field.default_factory())
-        for key in ("minimum", "maximum", "unit", "choices", "section", "help"):
+        for key in ("minimum", "maximum", "unit", "choices", "section", "zero", "help"):
             if getattr(rule, key) not in (None, "", ()):
                 row[key] = _plain(getattr(rule, key))
         rows.append(row)
@@ -209,17 +211,19 @@ def _expect(condition: bool, field: dataclasses.Field[Any], expected: str, rule:
 
 def _within(field: dataclasses.Field[Any], subject: str, value: float, rule: Param, code: str) -> None:
     low, high = rule.minimum, rule.maximum
-    if (low is None or value >= low) and (high is None or value <= high):
+    if ((low is None or value >= low) and (high is None or value <= high)) or (rule.zero and value == 0):
         return
     unit = f" {rule.unit}" if rule.unit else ""
     if low is not None and high is not None:
         bounds = f"between {low} and {high}{unit}"
     else:
         bounds = f"at least {low}{unit}" if low is not None else f"at most {high}{unit}"
+    bounds = f"0 or {bounds}" if rule.zero and low is not None and low > 0 else bounds
     default = field.default
     hint = (
         f"the default is {default}" if isinstance(default, int | float) and not isinstance(default, bool) else rule.help
     )
+    hint = f"0 is {rule.zero}" if rule.zero else hint
     raise WireError(code, f"{subject.format(field.name)} must be {bounds}, not {value}", hint)
 
 

@@ -96,7 +96,7 @@ def test_reference_image_gives_the_colours(bpy: Any, server: Any, scene_file: Pa
         (["absent.blend", "--prompt", "stone"], "there is no file 'absent.blend'"),
         (["SCENE", "--prompt", "stone", "--objects", "Nobody"], "there is no object 'Nobody' (meshes: "),
         (["SCENE"], "neither a prompt nor a reference image"),
-        (["SCENE", "--prompt", "stone", "--size", "100000"], "size must be between 64 and 1024 px, not 100000"),
+        (["SCENE", "--prompt", "stone", "--size", "100000"], "size must be 0 or between 64 and 1024 px, not 100000"),
         (["SCENE", "--exemplar", "absent.png"], "there is no reference image 'absent.png'"),
         (["SCENE", "--prompt", "stone", "--server", "no address!"], "'no address!' is no server address"),
     ],

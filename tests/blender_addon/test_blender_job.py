@@ -77,8 +77,8 @@ def test_worker_that_dies_is_told(obj: Any, link: Any, practice: Any) -> None:
     ("values", "part"),
     [
         ({"prompt": "  "}, "neither a prompt nor a reference image"),
-        ({"size": 0}, "size must be between 64 and 1024"),
-        ({"size": 100_000}, "size must be between 64 and 1024"),
+        ({"size": 63}, "size must be 0 or between 64 and 1024"),
+        ({"size": 100_000}, "size must be 0 or between 64 and 1024"),
         ({"texture_size": 100_000}, "texture_size must be between"),
         ({"cameras": "scene"}, "no perspective camera"),
     ],

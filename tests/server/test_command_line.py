@@ -57,7 +57,10 @@ def cube(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--size", "100000"], "size must be between 64 and 1024 px, not 100000 (the default is 256)"),
+        (
+            ["--size", "100000"],
+            "size must be 0 or between 64 and 1024 px, not 100000 (0 is what the model likes, 256 px without weights)",
+        ),
         (["--size", "big"], "invalid int value: 'big'"),
         (["--cameras", "moon"], "unrecognized arguments: --cameras moon"),
         (["--sise", "3"], "unrecognized arguments: --sise 3"),

@@ -101,7 +101,7 @@ SPLATS = "splat-texture splats.ply -o out.ply --prompt moss"
         (ILLUSION, "--views negate negate", "two views look at the image alike (negate)"),
         (ILLUSION, "--case 60", "no synchronisation case is called '60'"),
         (ILLUSION, "--case synctweedy", "did you mean synctweedies?"),
-        (ILLUSION, "--size 9999", "size must be between 64 and 1024"),
+        (ILLUSION, "--size 9999", "size must be 0 or between 64 and 1024"),
         (ILLUSION, "--prompt ice", "unrecognized arguments: --prompt ice"),
         (ILLUSION, "-o out.jpg", "cannot write 'out.jpg' (end it in .png)"),
         (ILLUSION, "-o nowhere/out.png", "there is no folder nowhere"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,13 +54,6 @@ def test_a_job_that_fits_tells_its_dimensions() -> None:
 def test_what_does_not_fit_is_refused(arrays: dict[str, Any], says: str) -> None:
     with pytest.raises(WireError, match=says):
         check(arrays)
-
-
-@pytest.mark.parametrize("size", [1, 63])
-def test_views_too_small_to_show_anything_are_refused(size: int) -> None:
-    check(MESH, replace(PARAMS, size=0))
-    with pytest.raises(WireError, match=f"size must be 0 or between 64 and 1024 px, not {size}"):
-        check(MESH, replace(PARAMS, size=size))
 
 
 def test_a_wish_without_words_or_picture_is_refused() -> None:

@@ -43,6 +43,8 @@ def values(kind: Any, rule: Param) -> st.SearchStrategy[Any]:
         return st.sampled_from(rule.choices)
     if kind is str:
         return st.text(min_size=int(low or 0), max_size=min(int(high or 40), 80))
+    if kind is int and rule.zero:
+        return st.just(0) | st.integers(int(low or 0), int(high or 2**63 - 1))
     if kind is int:
         return st.integers(int(low or 0), int(high or 2**63 - 1))
     if kind is float:

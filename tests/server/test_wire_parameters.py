@@ -34,6 +34,14 @@ def test_sizes_out_of_range_name_the_range_and_the_default(size: int) -> None:
     assert refusal(texture_size=size) == expected
 
 
+@pytest.mark.parametrize("size", [1, 63, 1025, -1])
+def test_zero_may_stand_for_something_beside_the_range(size: int) -> None:
+    assert from_mapping(TextureParams, {"size": 0}).size == 0
+    assert refusal(size=size) == (
+        f"size must be 0 or between 64 and 1024 px, not {size} (0 is what the model likes, 256 px without weights)"
+    )
+
+
 @dataclass(frozen=True)
 class Inheriting(TextureParams):
     extra: int = 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from weft_wire.arrays import ArraySpec
 from weft_wire.errors import WireError
 from weft_wire.jobs import parts
-from weft_wire.jobs.networks import NetworkParams, check_view_size, view_size_param
+from weft_wire.jobs.networks import NetworkParams, view_size_param
 from weft_wire.jobs.task import Task
 from weft_wire.parameters import param
 
@@ -40,7 +40,6 @@ class IllusionParams(NetworkParams):
 
 
 def _check(params: IllusionParams, names: frozenset[str]) -> None:
-    check_view_size(params)
     for name in sorted(names - {f"exemplar.{i - 1}.image" for i in _SLOTS}):
         raise WireError("invalid_array", f"there is no view for {name}", f"an illusion has {len(_SLOTS)} views at most")
     shown = [i for i in _SLOTS if getattr(params, f"prompt_{i}").strip() or f"exemplar.{i - 1}.image" in names]

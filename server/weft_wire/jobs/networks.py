@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from weft_wire.errors import WireError
 from weft_wire.parameters import param
 
-__all__ = ["EMBEDDED_VIEW", "LEAST_VIEW", "NETWORK", "NetworkParams", "check_view_size", "view_size_param"]
+__all__ = ["EMBEDDED_VIEW", "NETWORK", "NetworkParams", "view_size_param"]
 
 NETWORK = "network"  # the section of these parameters
-LEAST_VIEW = 64  # px
 EMBEDDED_VIEW = 256  # px, of the denoiser that needs no weights, unless a job says otherwise
 
 
@@ -28,11 +26,11 @@ class NetworkParams:
     )
     negative_prompt: str = param("", maximum=2000, section=NETWORK, help="what must not be seen, in words")
     guidance: float = param(
-        0.0, minimum=0, maximum=50, section=NETWORK, help="how much the words count; 0: as the model's card says"
+        0.0, minimum=0, maximum=50, section=NETWORK, zero="what the model's card says", help="how much the words count"
     )
     image_guidance: float = param(
-        0.0, minimum=0, maximum=20, section=NETWORK,
-        help="how much an edited picture counts beside the words; 0: as the model's card says",
+        0.0, minimum=0, maximum=20, section=NETWORK, zero="what the model's card says",
+        help="how much an edited picture counts beside the words",
     )  # fmt: skip
     control: str = param(
         "", maximum=200, section=NETWORK,
@@ -58,17 +56,6 @@ class NetworkParams:
 
 def view_size_param() -> Any:
     return param(
-        0, minimum=0, maximum=1024, unit="px",
-        help=f"side of the views that are denoised, {LEAST_VIEW} at least; "
-        f"0: as the model likes, {EMBEDDED_VIEW} without weights",
+        0, minimum=64, maximum=1024, unit="px", zero=f"what the model likes, {EMBEDDED_VIEW} px without weights",
+        help="side of the views that are denoised",
     )  # fmt: skip
-
-
-def check_view_size(params: Any, name: str = "size") -> None:
-    """Raise for views that are too small to show anything."""
-    size = getattr(params, name)
-    if 0 < size < LEAST_VIEW:
-        raise WireError(
-            "invalid_parameter", f"{name} must be 0 or between {LEAST_VIEW} and 1024 px, not {size}",
-            "0 leaves it to the model",
-        )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from weft_wire.arrays import ArraySpec
 from weft_wire.errors import WireError
 from weft_wire.jobs import parts
-from weft_wire.jobs.networks import NetworkParams, check_view_size, view_size_param
+from weft_wire.jobs.networks import NetworkParams, view_size_param
 from weft_wire.jobs.task import Task
 from weft_wire.parameters import param
 
@@ -36,7 +36,6 @@ class PanoramaParams(NetworkParams):
 
 def _check(params: PanoramaParams, names: frozenset[str]) -> None:
     parts.check_look(params, names)
-    check_view_size(params, "window")
     meshes = any(name.startswith("mesh.") for name in names)
     if meshes and params.shape == "wide" and params.height > params.width / 2:
         raise WireError(

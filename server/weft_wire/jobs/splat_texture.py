@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from weft_wire.arrays import ArraySpec
+from weft_wire.errors import WireError
 from weft_wire.jobs import parts
-from weft_wire.jobs.networks import NetworkParams, check_view_size, view_size_param
+from weft_wire.jobs.networks import NetworkParams, view_size_param
 from weft_wire.jobs.task import Task
 from weft_wire.parameters import param
 
@@ -34,8 +35,11 @@ class SplatTextureParams(NetworkParams):
 
 def _check(params: SplatTextureParams, names: frozenset[str]) -> None:
     parts.check_look(params, names)
-    check_view_size(params)
     parts.check_cameras(params, names)
+    if params.synchronize == "latents":
+        raise WireError(
+            "invalid_parameter", "splats cannot share latents: a view mixes many of them", "leave it at automatic"
+        )
 
 
 SPLAT_TEXTURE = Task(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from weft_wire.arrays import ArraySpec
 from weft_wire.jobs import parts
-from weft_wire.jobs.networks import NetworkParams, check_view_size, view_size_param
+from weft_wire.jobs.networks import NetworkParams, view_size_param
 from weft_wire.jobs.task import Task
 from weft_wire.parameters import param
 
@@ -33,7 +33,6 @@ class TextureParams(NetworkParams):
 
 def _check(params: TextureParams, names: frozenset[str]) -> None:
     parts.check_look(params, names)
-    check_view_size(params)
     parts.check_cameras(params, names)
 
 
