@@ -43,7 +43,8 @@ class SparseMatrix:
                 f"rows end at {self.row_starts[-1]}, with {len(self.indices)} indices and {len(self.values)} values",
                 "give one index and one value for every entry",
             )
-        if len(self.indices) and (self.indices.min() < 0 or self.indices.max() >= self.columns):
+        # Negative ones are beyond all columns as unsigned ones: the entries are looked at once.
+        if len(self.indices) and self.indices.view(np.uint32).max() >= self.columns:
             raise InvalidInput(f"column indices leave 0 to {self.columns - 1}", "leave out entries that see nothing")
 
     @classmethod

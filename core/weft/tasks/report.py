@@ -115,8 +115,8 @@ def textures_of(surface: Surface, z: Tensor) -> list[np.ndarray]:
 
 def texture_of(surface: Surface, z: Tensor, index: int, stride: int = 1) -> np.ndarray:
     """The texture of an object from z [cells, 3] in [-1, 1]: f4 [T, T, 3] in [0, 1], every `stride`-th texel."""
-    colours = (z.numpy() * np.float32(0.5) + np.float32(0.5)).clip(0, 1)
-    return colours[surface.nearest[index, ::stride, ::stride]]
+    colours = z.numpy()[surface.nearest[index, ::stride, ::stride]]
+    return np.clip(colours * np.float32(0.5) + np.float32(0.5), 0, 1)
 
 
 def measure(finished: Finished) -> dict[str, Any]:
