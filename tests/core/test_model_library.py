@@ -215,6 +215,12 @@ def test_links_that_lead_out_of_the_folders_are_refused(models: Path, tmp_path: 
     assert Library((models, outside)).resolve(PLAIN).paths["base"] == models / SD15
 
 
+def test_links_that_lead_to_themselves_are_refused(models: Path) -> None:
+    (models / UNET).unlink()
+    (models / UNET).symlink_to((models / UNET).name)
+    assert "leads out of the folders" in refusal(models, PLAIN, BadCheckpoint)
+
+
 # What is missing
 
 
@@ -233,6 +239,32 @@ def test_missing_parts_are_named(models: Path) -> None:
     resolve(models, PLAIN)
     shutil.rmtree(models / SD15 / "vae")
     assert "there is no folder vae" in refusal(models, PLAIN, ModelMissing)
+
+
+@pytest.mark.parametrize("gone", ["merges.txt", "vocab.json"])
+def test_tokenizers_come_with_their_vocabulary(models: Path, gone: str) -> None:
+    (models / SD15 / "tokenizer" / gone).unlink()
+    said = refusal(models, PLAIN, ModelMissing)
+    assert "no vocabulary" in said
+    assert f"fetch it: hf download {SD15}" in said
+    (models / SD15 / "tokenizer/tokenizer.json").write_text("{}")  # all in one file
+    resolve(models, PLAIN)
+
+
+def test_an_encoder_that_may_be_absent_comes_with_its_tokenizer(models_folder: Path, tmp_path: Path) -> None:
+    source, wish = "stabilityai/stable-diffusion-3.5-medium", ModelRequest("sd3.5-medium")
+    folder = copied(models_folder, tmp_path / "models", source)
+    whole = resolve(folder, wish)
+    shutil.rmtree(folder / source / "tokenizer_3")
+    assert "there is no folder tokenizer_3" in refusal(folder, wish, ModelMissing)
+    shutil.rmtree(folder / source / "text_encoder_3")
+    assert resolve(folder, wish).bytes < whole.bytes
+
+
+def test_what_a_reference_image_needs_can_be_done_without(models: Path) -> None:
+    said = refusal(models, ModelRequest("sd15", style=True), ModelMissing)
+    assert "hf download h94/IP-Adapter models/ip-adapter_sd15.safetensors" in said
+    assert "do without: no reference image" in said
 
 
 def test_a_single_file_needs_the_configs_of_its_family(models_folder: Path, tmp_path: Path) -> None:
@@ -431,7 +463,7 @@ def test_checkpoints_of_other_models_are_refused(models_folder: Path, name: str,
         (f"{DEPTH}/config.json", {"cross_attention_dim": 32}, "is for text of width 32; "),
         (f"{DEPTH}/config.json", {"block_out_channels": [8, 32]}, "is for blocks of the widths [8, 32]; "),
         (f"{SD15}/vae/config.json", {"scaling_factor": 0.13025}, "is that of SDXL"),
-        (f"{SD15}/vae/config.json", {"latent_channels": 16}, "network and VAE are of different models"),
+        (f"{SD15}/vae/config.json", {"latent_channels": 16}, "takes 4 channels, which its VAE of 16 does not fit"),
     ],
 )
 def test_parts_of_other_bases_are_refused(models: Path, file: str, change: dict[str, object], says: str) -> None:

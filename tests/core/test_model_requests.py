@@ -33,6 +33,7 @@ def test_controls_come_with_scale_and_range() -> None:
         ControlWish("normal", 1.0, 0.0, 0.5),
     )
     assert wish.request.controls == ("depth", "canny", "normal")
+    assert parse("sdxl", control="Depth, CANNY:.5") == parse("sdxl", control="depth,canny:0.5")
 
 
 def test_loras_come_with_scales() -> None:
@@ -60,6 +61,7 @@ def test_a_picture_is_for_models_with_a_style_adapter() -> None:
     ("control", "says"),
     [
         ("pose", "sd15 has no control 'pose' (it follows depth, normal, canny)"),
+        (" , ", "' , ' names no control (write 'none' for none"),
         ("depth, depth:0.5", "the control 'depth' is asked for twice"),
         ("depth:x", "'depth:x' is no control (write KIND"),
         ("depth:1@0.8-0.2", "counts from 0.8 to 0.2"),

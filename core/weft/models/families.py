@@ -37,8 +37,10 @@ COMPONENTS = {
         "text_encoder": "Qwen3",
     },
 }  # fmt: skip
-OPTIONAL = {"sd3": {"text_encoder_3": "T5EncoderModel"}}
+# {family: {folder whose absence is no loss: what then belongs together}}
+OPTIONAL = {"sd3": {"text_encoder_3": {"text_encoder_3": "T5EncoderModel", "tokenizer_3": ""}}}
 CONFIGS = {"scheduler": "scheduler_config.json", "tokenizer": "tokenizer_config.json"}
+VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))  # any of these is whole
 # Channels of the network's input for each channel of the latent, and on top of them.
 INPUTS = {"instruct-pix2pix": (2, 0), "sd15-inpainting": (2, 1), "flux2-klein": (4, 0), "flux2-klein-edit": (4, 0)}
 SINGLE_FILES = {  # a weight whose name begins like this tells the family of a single file
@@ -82,8 +84,8 @@ def _folder(path: Path, name: str, card: Card) -> Base:
     configs, weights = {}, {}
     for folder, wanted in COMPONENTS[family].items():
         configs[folder], weights[folder] = _component(path / folder, wanted)
-    for folder, wanted in OPTIONAL.get(family, {}).items():
-        if (path / folder).is_dir():
+    for present, together in OPTIONAL.get(family, {}).items():
+        for folder, wanted in together.items() if (path / present).is_dir() else ():
             configs[folder], weights[folder] = _component(path / folder, wanted)
     network = "unet" if "unet" in configs else "transformer"
     config = configs[network]
@@ -113,6 +115,7 @@ def _component(folder: Path, wanted: str) -> tuple[dict[str, Any], Weights]:
     if not folder.is_dir():
         raise ModelMissing(f"there is no folder {folder.name} in {folder.parent}")
     config = read_json(folder / _config_name(folder.name))
+    _check_vocabulary(folder)
     if not wanted:
         return config, Weights({}, 0)
     check_class(config, wanted, folder)
@@ -123,6 +126,15 @@ def check_configs(path: Path, family: str) -> None:
     """Raise ModelMissing unless all configs and tokenizers of a base are there, which single files come without."""
     for folder in COMPONENTS[family]:
         read_json(path / folder / _config_name(folder))
+        _check_vocabulary(path / folder)
+
+
+def _check_vocabulary(folder: Path) -> None:
+    if not folder.name.startswith("tokenizer"):
+        return
+    if not any(all((folder / name).is_file() for name in files) for files in VOCABULARIES):
+        expected = ", or ".join(" and ".join(files) for files in VOCABULARIES)
+        raise ModelMissing(f"there is no vocabulary in {folder}, expected {expected}")
 
 
 def _config_name(folder: str) -> str:
@@ -168,8 +180,11 @@ def _check_input(base: Base, card: Card) -> None:
         return
     named = [other.name for other in CARDS.values() if other.family == card.family and other.part("offset") is None]
     fitting = next((name for name in named if found == _inputs(name, base.latent)), None)
-    hint = f"ask for it with the model {fitting}" if fitting else "network and VAE are of different models"
-    raise ModelMismatch(f"{base.name} takes {found} channels, {card.name} {_inputs(card.name, base.latent)}", hint)
+    if fitting is None:
+        message = f"the network of {base.name} takes {found} channels, which its VAE of {base.latent} does not fit"
+        raise ModelMismatch(message, "they are of different models: fetch both from one place")
+    message = f"{base.name} takes {found} channels, {card.name} {_inputs(card.name, base.latent)}"
+    raise ModelMismatch(message, f"ask for it with the model {fitting}")
 
 
 def _inputs(name: str, latent: int) -> int:

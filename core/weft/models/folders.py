@@ -37,8 +37,12 @@ def candidates(source: str, folders: Sequence[Path]) -> Iterator[Path]:
 
 
 def is_within(path: Path, folders: Sequence[Path]) -> bool:
-    """Whether a path, its links followed, is in one of the folders. The hub's snapshots link to its blobs: within."""
-    real = path.resolve()
+    """Whether a path, its links followed, is in one of the folders. The hub's snapshots link to its blobs: within.
+    A link that leads to itself is nowhere."""
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError):  # which of them a loop is depends on the version of Python
+        return False
     return any(real.is_relative_to(folder.resolve()) for folder in folders)
 
 

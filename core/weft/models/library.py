@@ -24,6 +24,11 @@ __all__ = ["Library", "Resolved"]
 VARIABLE = "WEFT_MODELS"
 INDEX = "model_index.json"  # in the folder of a whole pipeline
 LORA_FILE = "pytorch_lora_weights.safetensors"  # the one that counts in a folder
+WITHOUT = {  # what a job can do without, by the beginning of its role
+    CONTROL: "; or do without: control = none",
+    "style": "; or do without: no reference image, which it would see",
+    "image_encoder": "; or do without: no reference image, which it would see",
+}
 OFFSET_CHANNELS = {"ic-light": 8, "ic-light-background": 12}  # of latents with four
 
 
@@ -208,7 +213,7 @@ class _Search:
         path = self._library.find_part(part)
         if path is None:
             error = self._library.missing(part)
-            otherwise = "; or do without: control = none" if role.startswith(CONTROL) else ""
+            otherwise = next((text for start, text in WITHOUT.items() if role.startswith(start)), "")
             raise ModelMissing(error.message, error.hint + otherwise)
         with with_remedy(fetch_command(part)):
             weights = check(path)

@@ -78,7 +78,9 @@ def parse_controls(text: str, card: Card, *, geometry: bool = True) -> tuple[Con
         return (ControlWish("depth"),) if geometry and "depth" in card.controls else ()
     if text.strip().lower() == NONE:
         return ()
-    wishes = tuple(_control(item) for item in _items(text))
+    wishes = tuple(_control(item.lower()) for item in _items(text))
+    if not wishes:
+        raise InvalidInput(f"{text!r} names no control", f"write {NONE!r} for none, or nothing at all")
     for i, wish in enumerate(wishes):
         if wish.kind not in card.controls:
             can = f"it follows {', '.join(card.controls)}" if card.controls else f"it follows none; write {NONE!r}"

@@ -38,6 +38,7 @@ class Slot:
     folder: str
     reader: Any  # a class with `from_pretrained`
     optional: bool = False  # the model works without it
+    beside: str = ""  # the subfolder that it goes with: both are there, or neither counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ LAYOUTS = {
         tokenizers=(
             Slot("tokenizer", CLIPTokenizer),
             Slot("tokenizer_2", CLIPTokenizer),
-            Slot("tokenizer_3", T5TokenizerFast, optional=True),
+            Slot("tokenizer_3", T5TokenizerFast, optional=True, beside="text_encoder_3"),
         ),
         text_encoders=(
             Slot("text_encoder", CLIPTextModelWithProjection),

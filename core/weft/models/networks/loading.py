@@ -117,7 +117,8 @@ def _rounded(module: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def _present(slots: Sequence[Slot], configs: Path) -> list[Slot]:
-    return [slot for slot in slots if not slot.optional or (configs / slot.folder).is_dir()]
+    """Optional parts are there where their weights are: a tokenizer is of no use without its encoder."""
+    return [slot for slot in slots if not slot.optional or (configs / (slot.beside or slot.folder)).is_dir()]
 
 
 def _controlnets(paths: Mapping[str, Path], dtype: torch.dtype) -> dict[str, nn.Module]:

@@ -100,4 +100,5 @@ def _one_line(cause: Exception) -> str:
     text = " ".join(str(cause).split()) or type(cause).__name__
     if mismatch := _MISMATCH.search(text):
         return "{} is {} in the file and {} in the network".format(*mismatch.groups())
+    text = text.partition(". If you")[0]  # advice for those who write programs
     return text if len(text) <= 200 else text[:199] + "…"
