@@ -42,6 +42,7 @@ class _World:
 
     sizes: dict[str, int] = field(default_factory=lambda: dict(SIZES))
     told: dict[str, int] = field(default_factory=dict)
+    paths: dict[str, Path] = field(default_factory=dict)
     loads: list[str] = field(default_factory=list)
     alive: list[weakref.ref[_Parts]] = field(default_factory=list)
     seen: list[set[str]] = field(default_factory=list)  # what was alive when loading began
@@ -56,7 +57,7 @@ class _World:
         if request.name not in self.sizes:
             raise ModelMissing(f"{request.name} is not on this machine", "fetch it")
         told = self.told.get(request.name, self.sizes[request.name])
-        return Resolved(CARDS[request.name], {}, 2 * told, told)
+        return Resolved(CARDS[request.name], self.paths, 2 * told, told)
 
     def load(self, resolved: Resolved, request: ModelRequest, **_: Any) -> _Parts:
         self.loads.append(request.name)
@@ -87,6 +88,24 @@ def test_an_equal_request_gets_the_same_model_and_loads_nothing() -> None:
     assert cache.get(ModelRequest("sd15", controls=("depth",), loras=(("ink", 0.5),))) is model
     assert cache.get(ModelRequest("sd15", controls=("depth",))) is not model
     assert world.loads == ["sd15", "sd15"]
+
+
+def test_files_that_were_replaced_are_read_anew(tmp_path: Path) -> None:
+    file = tmp_path / "unet" / "weights.safetensors"
+    file.parent.mkdir()
+    file.write_bytes(b"old")
+    world = _World()
+    world.paths = {"base": tmp_path, "preview": file}
+    cache = world.cache()
+    model = cache.get(SD15)
+    assert cache.get(SD15) is model
+    file.write_bytes(b"newer")
+    newer = cache.get(SD15)
+    assert newer is not model
+    assert cache.get(SD15) is newer
+    file.unlink()
+    assert cache.get(SD15) is not newer  # what the library says of it counts, not what was loaded
+    assert world.loads == ["sd15"] * 3
 
 
 def test_the_least_recently_used_goes_first_and_only_as_many_as_must() -> None:
