@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from weft.errors import BadCheckpoint
 from weft.methods.decoded import SynchronizedImages
 from weft.methods.synchronized import synchronized
 from weft.models.gaussian_mixture import GaussianMixture, diagonal
@@ -96,6 +98,21 @@ def finished(run: NetworkRun) -> Tensor:
     *_, last = run.steps()
     assert last.z is not None
     return last.z
+
+
+@pytest.mark.parametrize("in_pixels", [True, False])
+def test_what_is_no_number_is_refused_after_the_first_step(in_pixels: bool):
+    def spoilt(x: Tensor, level: NoiseLevel, /) -> Tensor:
+        seen.append(level.s)
+        return torch.full_like(x, math.nan)
+
+    seen: list[float] = []
+    schedule, space = stable_diffusion(8), shared()
+    x = gaussian((VIEWS, 3, SIDE, SIDE), generator(0))
+    run = NetworkRun(Direct(), spoilt, spaces(space, space), schedule, x, 0.8, in_pixels)
+    with pytest.raises(BadCheckpoint, match="no numbers after step 1 of 9"):
+        finished(run)
+    assert len(seen) == 1
 
 
 def test_where_views_agree_nothing_changes_to_the_bit():

@@ -205,6 +205,27 @@ def test_splats_are_painted(make, name: str):
     assert {"held_out_psnr", "painted_psnr"} <= set(first.info)
 
 
+def test_a_panorama_has_windows_as_large_as_fit(make):
+    """The card's own would be larger than the panorama; what is asked for and does not fit is refused unloaded."""
+    events = list(panorama(network=make("sd15", geometry=False), **{**PANORAMA, "window": 0, "width": 160}))
+    assert isinstance(events[-1], Result)
+    assert events[-1].info["window"] == 80
+    told = [event.message for event in events if isinstance(event, Warning)]
+    assert [text for text in told if "80 px" in text and "512 px" in text]
+    unopened = Network(card_named("sd15"), lambda: pytest.fail("it was loaded"))
+    with pytest.raises(InvalidInput, match="a window of 512 px does not fit"):
+        list(panorama(network=unopened, **{**PANORAMA, "window": 512}))
+
+
+def test_words_beyond_reading_are_told_of_once(make):
+    """Every view adds words of its own to the prompt, and none of them is read."""
+    words = "brick " * 200
+    events = list(textured(make("sd15", negative=words), prompt=words))
+    told = [event.message for event in events if isinstance(event, Warning) if "does not count" in event.message]
+    assert [text.partition(" is longer")[0] for text in told] == ["the prompt", "the negative prompt"]
+    assert all(len(text) < 200 for text in told)
+
+
 ILLUSION: dict[str, Any] = {
     "exemplars": [], "prompt_1": "an old man", "prompt_2": "a horse", "prompt_3": "", "view_1": "identity",
     "view_2": "rotate_90", "view_3": "negate", "size": SIDE, "steps": 3, "seed": 0, "case": "synctweedies",

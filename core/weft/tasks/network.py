@@ -21,6 +21,7 @@ from weft.tasks.painting import Clock
 
 __all__ = ["Network"]
 
+SHOWN = 80  # characters of a prompt in a message
 SYNCHRONIZE = ("automatic", "latents", "pixels")
 
 
@@ -62,7 +63,7 @@ class Network:
 
     def load(self, clock: Clock, reference: np.ndarray | None) -> Iterator[Event]:
         """Have the model loaded, and tell what is to be known of it, beside a `reference` image."""
-        yield Progress("prepare", 1, 1, f"loading {self.card.name}")
+        yield Progress("model", 1, 1, f"loading {self.card.name}")
         if text := notice(self.card):
             yield Warning(text, "`weft models` lists the licences")
         if reference is not None and not self.sees_reference:
@@ -72,9 +73,12 @@ class Network:
         with clock.phase("model"):
             self.model  # noqa: B018 (the look loads it)
 
-    def view_size(self, size: int) -> int:
-        """px of a view's side: `size`, or for 0 the card's, rounded up to what the model can divide."""
+    def view_size(self, size: int, at_most: int = 0) -> int:
+        """px of a view's side: `size`, rounded up to what the model can divide; for 0 the card's, and within `at_most`
+        where there is such a limit."""
         unit = self.model.unit
+        if not size and 0 < at_most < self.card.view_size:
+            return max(at_most // unit, 1) * unit
         return -(-(size or self.card.view_size) // unit) * unit
 
     def check_case(self, case: Case) -> None:
@@ -100,9 +104,9 @@ class Network:
     def warnings(self, prompts: Sequence[str]) -> Iterator[Warning]:
         """What a user should know by now, each thing once: words that are not read, memory that ran out."""
         found = [
-            (f"the prompt is longer than {self.card.name} reads: {cut!r} does not count", "say it in fewer words")
-            for prompt in dict.fromkeys((*prompts, self.negative))
-            if (cut := self.model.cut(prompt))
+            (f"{what} is longer than {self.card.name} reads: {_shortened(cut)} does not count", "say it in fewer words")
+            for what, texts in (("the prompt", prompts), ("the negative prompt", (self.negative,)))
+            if (cut := max(map(self.model.cut, dict.fromkeys(texts)), key=len))  # views add a few words each
         ]
         found += [(text, "smaller views, or fewer, fit at once") for text in self.model.batches.notices]
         for message, hint in found:
@@ -144,6 +148,10 @@ class Network:
             style_scale=self.style_scale,
             neighbours=neighbours if self.view_attention else None,
         )
+
+
+def _shortened(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
 
 
 def _behind(picture: np.ndarray | None, views: int, image: Tensor | None) -> Tensor:

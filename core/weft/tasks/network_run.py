@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from weft.denoiser import Denoiser
+from weft.errors import BadCheckpoint
 from weft.methods.cases import INDEPENDENT, SYNCTWEEDIES, Case
 from weft.methods.decoded import SynchronizedImages
 from weft.methods.synchronized import Step, synchronized
@@ -105,9 +106,12 @@ class NetworkRun:
         """The denoising, then one step more: decoding and baking."""
         total, x0 = len(self.schedule) + 1, self.x
         for step in self._in_pixels() if self.in_pixels or self.spaces.latents is None else self._in_latents():
-            x0 = step.x0
-            yield RunStep(step.index, total, step.level, self._seen(step) if _is_shown(step.index, total) else None)
+            x0, shown = step.x0, _is_shown(step.index, total)
+            if shown or step.index == 0:
+                _check_numbers(x0, f"after step {step.index + 1} of {total}")
+            yield RunStep(step.index, total, step.level, self._seen(step) if shown else None)
         self.images = self.codec.decode(x0).float().clamp(-1, 1)
+        _check_numbers(self.images, "after decoding")
         z = self.spaces.bake.aggregate(self.spaces.bake.rows_of(self.images))
         self.images = self.images.cpu()
         yield RunStep(total - 1, total, self.schedule.levels[-1], z.cpu())
@@ -142,6 +146,15 @@ class NetworkRun:
         if tuple(quick.shape[2:]) != space.view_shape[1:]:
             quick = functional.interpolate(quick, size=space.view_shape[1:], mode="bilinear", align_corners=False)
         return space.unproject(space.rows_of(quick)).cpu()
+
+
+def _check_numbers(x: Tensor, when: str) -> None:
+    """Raise early: what is no number spreads, and would be painted."""
+    if not torch.isfinite(x).all():
+        raise BadCheckpoint(
+            f"the network computes values that are no numbers {when}",
+            "its weights may be damaged: `weft models check NAME` tells; or take less guidance",
+        )
 
 
 def _is_shown(index: int, total: int) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from weft.geometry.mesh import Mesh
 from weft.methods.cases import Case, find_case
+from weft.models.cards import Card
 from weft.schedule import stable_diffusion
 from weft.spaces.linear import LinearSpace
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
@@ -23,7 +24,7 @@ from weft.tasks.painting import PREVIEW_SIDE, VIEW_SIZE, Clock, choose_painter
 from weft.tasks.panorama_exemplar import ExemplarPanorama
 from weft.tasks.panorama_network import NetworkPanorama
 from weft.tasks.panorama_report import Finished, contact_sheet, measure, turntable
-from weft.tasks.panorama_setting import Setting, build_setting
+from weft.tasks.panorama_setting import Setting, build_setting, check_window, largest_window
 from weft.tasks.phases import EXEMPLAR_SPAN
 from weft.tasks.report import StepOf
 
@@ -66,8 +67,11 @@ def panorama(
     chosen = find_case(case)
     if network is not None:
         network.check_case(chosen)
+        check_window(shape, width, height, window)
         yield from network.load(clock, exemplar)
-        window = network.view_size(window)
+        given, window = window, network.view_size(window, at_most=largest_window(shape, width, height))
+        if not given and window < network.card.resolution:
+            yield _small(network.card, window)
     with clock.phase("scene"):
         setting = build_setting(
             shape, width, height, window or VIEW_SIZE, depth=depth, meshes=meshes, viewpoint=viewpoint
@@ -110,6 +114,13 @@ def panorama(
             info |= measure(finished)
             arrays |= {"contact_sheet": contact_sheet(finished), "turntable": turntable(finished)}
     yield Result(arrays, info | {"seconds": clock.seconds | {"total": clock.elapsed()}})
+
+
+def _small(card: Card, window: int) -> Warning:
+    return Warning(
+        f"views of {window} px are smaller than those of {card.resolution} px that {card.name} was trained on",
+        f"a panorama at least {card.resolution} px high shows more",
+    )
 
 
 class Painted(Protocol):

@@ -17,7 +17,7 @@ from weft.spaces.panorama import PanoramaSpace, cell_directions
 from weft.spaces.wide_image import WideImageSpace
 from weft.tasks.panorama_scene import Scene, blurred, light_scene, scene_distances
 
-__all__ = ["SHAPES", "Setting", "build_setting", "fitted"]
+__all__ = ["SHAPES", "Setting", "build_setting", "check_window", "fitted", "largest_window"]
 
 SHAPES = ("sphere", "wide")
 UNIT = 16  # pixels: sides are rounded up to it
@@ -95,18 +95,29 @@ def build_setting(
         raise InvalidInput(f"a size of {width}×{height} px with windows of {window} px", "give positive sizes")
     if depth is not None and meshes:
         raise InvalidInput("the job has both a depth map and meshes", "give one of them")
+    check_window(shape, width, height, window)
     width, height, window = _rounded(shape, width, height, window)
-    if window > height:
-        raise InvalidInput(
-            f"a window of {window} px does not fit a panorama of {width}×{height} px",
-            f"use a window of at most {height} px or a larger panorama",
-        )
     blank = Setting(shape, width, height, window, wrap=shape == "sphere" or depth is None)
     if depth is not None:
         return Setting(shape, width, height, window, blank.wrap, _scene_of_map(depth, blank))
     if meshes:
         return Setting(shape, width, height, window, blank.wrap, _scene_of_meshes(meshes, viewpoint, blank))
     return blank
+
+
+def largest_window(shape: str, width: int, height: int) -> int:
+    """px that a window may have."""
+    return _rounded(shape, width, height, 1)[1]
+
+
+def check_window(shape: str, width: int, height: int, window: int) -> None:
+    """Raise for a window that is larger than the panorama."""
+    width, height, window = _rounded(shape, width, height, window)
+    if window > height:
+        raise InvalidInput(
+            f"a window of {window} px does not fit a panorama of {width}×{height} px",
+            f"use a window of at most {height} px or a larger panorama",
+        )
 
 
 def _rounded(shape: str, width: int, height: int, window: int) -> tuple[int, int, int]:
