@@ -44,6 +44,9 @@ def check_able(
     _check_task(task, params, card)
     if "background" in card.needs and "exemplar" not in arrays:
         raise WireError("invalid_input", f"{model} lights by a background, and there is none", "give a reference image")
+    if "exemplar" in arrays and not params.get("prompt", "").strip() and not _sees_reference(card):
+        message = f"{model} sees no reference image, and there are no words"
+        raise WireError("invalid_input", message, "write a prompt, or choose a model that sees pictures, as sd15")
     wish = wish_of(params, arrays)
     if absent := absent_packages(loras=bool(wish.request.loras)):
         raise WireError("missing_dependency", f"{model} needs the packages {', '.join(absent)}", install_command())
@@ -85,6 +88,10 @@ def _check_task(task: str, params: Mapping[str, Any], card: Card) -> None:
         able = ", ".join(name for name, given in PROVIDED.items() if card.needs <= given)
         paints = "choose a model that paints from nothing, as sd15"
         raise WireError("model_mismatch", message, f"use it for {able}, or {paints}" if able else paints)
+
+
+def _sees_reference(card: Card) -> bool:
+    return card.part("style") is not None or "background" in card.needs
 
 
 def _check_memory(resolved: Resolved, budget: int, weight_bytes: int) -> None:

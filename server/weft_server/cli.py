@@ -6,48 +6,15 @@ import os
 import sys
 from collections.abc import Sequence
 
-from weft_server import (
-    bench_command,
-    doctor_command,
-    illusion_command,
-    keys_command,
-    models_command,
-    panorama_command,
-    retexture_command,
-    serve_command,
-    splat_texture_command,
-    texture_command,
-)
-from weft_server.arguments import Parser
-from weft_server.server import version
 from weft_server.terminal import complain
 
 __all__ = ["main"]
 
-COMMANDS = (
-    serve_command,
-    texture_command,
-    retexture_command,
-    illusion_command,
-    panorama_command,
-    splat_texture_command,
-    doctor_command,
-    models_command,
-    keys_command,
-    bench_command,
-)
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Whatever goes wrong is one line with its remedy; the exit status is 1 then, 130 after Ctrl-C."""
-    parser = Parser(prog="weft", description="Weave many diffusion views into one consistent 3D asset.")
-    parser.add_argument("--version", action="version", version=f"weft {version()}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
-    for command in COMMANDS:
-        command.add_parser(commands)
-    arguments = parser.parse_args(argv)
     try:
-        return arguments.run(arguments)
+        return _run(argv)
     except KeyboardInterrupt:
         complain(RuntimeError("stopped"))
         return 130
@@ -62,6 +29,43 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         complain(error)
         return 1
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Imports what the commands need: half a second in which Ctrl-C is Ctrl-C too."""
+    from weft_server import (
+        bench_command,
+        doctor_command,
+        illusion_command,
+        keys_command,
+        models_command,
+        panorama_command,
+        retexture_command,
+        serve_command,
+        splat_texture_command,
+        texture_command,
+    )
+    from weft_server.arguments import Parser
+    from weft_server.server import version
+
+    parser = Parser(prog="weft", description="Weave many diffusion views into one consistent 3D asset.")
+    parser.add_argument("--version", action="version", version=f"weft {version()}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    for command in (
+        serve_command,
+        texture_command,
+        retexture_command,
+        illusion_command,
+        panorama_command,
+        splat_texture_command,
+        doctor_command,
+        models_command,
+        keys_command,
+        bench_command,
+    ):
+        command.add_parser(commands)
+    arguments = parser.parse_args(argv)
+    return arguments.run(arguments)
 
 
 if __name__ == "__main__":

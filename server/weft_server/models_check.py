@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import TYPE_CHECKING, Any
 
+from weft_server.able import EMBEDDED
 from weft_server.model_folders import add_models, folders_of
 from weft_server.packages import absent_packages, install_command
 from weft_server.terminal import say
@@ -42,6 +43,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from weft.models.library import Library
     from weft.models.requests import parse
 
+    if arguments.name == EMBEDDED:
+        say(f"{EMBEDDED} needs no files: it is always there")
+        return 0
     card = card_named(arguments.name)
     library = Library.from_environment(folders_of(arguments))
     wish = parse(

@@ -15,6 +15,13 @@ def test_importing_the_client_leaves_the_heavy_packages_out() -> None:
     assert not HEAVY & {name.partition(".")[0] for name in modules}
 
 
+def test_the_command_can_be_stopped_while_it_imports() -> None:
+    """Ctrl-C is met in `main`, so nothing that takes its time is imported before it."""
+    code = "import sys, weft_server.cli; print(' '.join(sys.modules))"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"numpy", "zmq", "msgpack", "sqlite3"} & set(modules)
+
+
 def test_the_front_end_never_imports_the_science() -> None:
     code = "import sys, weft_server.server; print(' '.join(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

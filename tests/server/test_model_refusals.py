@@ -150,6 +150,17 @@ def test_a_background_is_a_reference_image(models_folder: Path) -> None:
     check_able("retexture", params, (*arrays, "exemplar"), (models_folder,), {})
 
 
+def test_a_reference_image_alone_is_nothing_to_models_that_see_none(models_folder: Path) -> None:
+    arrays = ("mesh.0.vertices", "exemplar")
+    for model in ("sd3.5-medium", "flux2-klein"):
+        error = refusal("texture", arrays, models_folder, model=model, prompt=" ")
+        assert (error.code, error.hint.partition(",")[0]) == ("invalid_input", "write a prompt")
+        check_able(
+            "texture", dataclasses.asdict(TextureParams(model=model, prompt="moss")), arrays, (models_folder,), {}
+        )
+    check_able("texture", dataclasses.asdict(TextureParams(model="sd15")), arrays, (models_folder,), {})
+
+
 def test_controls_need_geometry(models_folder: Path) -> None:
     assert shows_geometry(MESH)
     assert shows_geometry(["depth"])

@@ -48,6 +48,10 @@ def test_the_list_tells_what_to_type_for_what_is_missing() -> None:
     assert "mossy stone" in said
 
 
+def test_what_needs_no_files_is_whole() -> None:
+    assert weft("models", "check", "exemplar")[:2] == (0, "exemplar needs no files: it is always there\n")
+
+
 def test_the_list_tells_what_is_here(models_folder: Path, tmp_path: Path) -> None:
     said = listed("--models", models_folder)
     assert re.search(r"^  sd15 +5\.0 GB  .* ready$", said, re.MULTILINE)

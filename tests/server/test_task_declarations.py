@@ -90,6 +90,7 @@ def test_what_fits_passes(task: str, params: dict[str, Any], shapes: Shapes) -> 
         ("panorama", MOSS, {"depth": ("f4", (8, 128))}, "rows of depth must be between 16"),
         ("panorama", MOSS, {"mesh.0.vertices": ("f4", (8, 3))}, "mesh.0.faces is missing"),
         ("panorama", MOSS, {**MESH, "mesh.2.faces": ("i4", (1, 3))}, "mesh.1.vertices is missing"),
+        ("splat_texture", {**MOSS, "synchronize": "latents"}, SPLATS, "splats cannot share latents"),
         ("splat_texture", {}, SPLATS, "neither a prompt nor a reference image"),
         ("splat_texture", MOSS, {}, "splats.means is missing"),
         ("splat_texture", MOSS, without(SPLATS, "splats.logits"), "splats.logits is missing"),
