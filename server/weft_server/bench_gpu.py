@@ -32,6 +32,9 @@ def add_parser(kinds: Any) -> None:
     parser.add_argument("--compile", action="store_true", help="compile the networks first (not timed)")
     parser.add_argument("--no-view-attention", action="store_true", help="views do not look at their neighbours")
     parser.add_argument("--device", help="as torch names it (default cuda)")
+    parser.add_argument(
+        "--without-network", action="store_true", help="the task alone, around a network that takes no time"
+    )
     parser.add_argument("--tiny", action="store_true", help="tiny networks on the processor: does the command work?")
     parser.set_defaults(run=_run)
 
@@ -40,14 +43,14 @@ def _run(arguments: argparse.Namespace) -> int:
     # The science is loaded only where it computes.
     import torch
 
-    device = _device(arguments.device or ("cpu" if arguments.tiny else "cuda"))
+    device = _device(arguments.device or _usual(arguments))
     if absent := absent_packages():
         raise WireError("missing_dependency", f"networks need {', '.join(absent)}", install_command())
     torch.set_num_threads(1)
     from weft.models.networks.quiet import hush
 
     hush()
-    from weft.benchmarks.gpu import machine_of, measure, table
+    from weft.benchmarks.gpu import machine_of, measure, measure_task, table
     from weft.benchmarks.gpu_job import Setting
 
     defaults = TINY if arguments.tiny else FULL
@@ -55,7 +58,10 @@ def _run(arguments: argparse.Namespace) -> int:
         default if getattr(arguments, name) is None else getattr(arguments, name) for name, default in defaults.items()
     )
     setting = Setting(views, size, texture, steps, attention=not arguments.no_view_attention)
-    rows = measure(arguments.model, setting, device=device, compiled=arguments.compile, tiny=arguments.tiny)
+    if arguments.without_network:
+        rows = measure_task(arguments.model, setting, device=device)
+    else:
+        rows = measure(arguments.model, setting, device=device, compiled=arguments.compile, tiny=arguments.tiny)
     first = next(rows)  # what cannot be measured is refused before anything is said
     say(f"{machine_of(device)}; {machine()}")
     say(f"\n{_title(arguments, setting)}\n")
@@ -67,12 +73,21 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _title(arguments: argparse.Namespace, setting: Any) -> str:
-    kind = "tiny " if arguments.tiny else ""
+    kind = "no network in the place of " if arguments.without_network else "tiny " if arguments.tiny else ""
     how = ["compiled"] * arguments.compile + ["no view attention"] * arguments.no_view_attention
     return (
         f"{kind}{arguments.model} with depth control, {setting.views} views of {setting.size}² px, {setting.steps} "
         f"steps, {setting.texture}² texture{''.join(f', {word}' for word in how)}"
     )
+
+
+def _usual(arguments: argparse.Namespace) -> str:
+    """Networks of full size are for a GPU; the rest is measured where it would run."""
+    import torch
+
+    if arguments.tiny or (arguments.without_network and not torch.cuda.is_available()):
+        return "cpu"
+    return "cuda"
 
 
 def _device(name: str) -> torch.device:

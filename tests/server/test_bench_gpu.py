@@ -20,6 +20,7 @@ from weft.benchmarks.device_clock import DeviceClock
 from weft.benchmarks.gpu_job import Setting, conditioning_of, one_by_one, paint, rendered_depth
 from weft.benchmarks.gpu_models import SHAPES, build, network_and_control, shape_named
 from weft.models.networks.open_model import open_model
+from weft.models.networks.view_attention import FRONT_ABOVE
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE, META = torch.device("cpu"), torch.device("meta")
@@ -38,6 +39,7 @@ def test_the_command_prints_every_number(model):
     for name in (
         "large matrix product", "one view at a time", "texels", "rasterise", "spaces", "conditioning", "network",
         "synchronise", "decode", "bake", "rest", "whole job", "synchronisation and rasterisation",
+        "task: cameras", "task: network", "task: codec", "task: views tied and shown", "task: submit to final",
         "operations of the networks", "utilisation of the ceiling", "one view at a time / whole job",
     ):  # fmt: skip
         assert float(values[name].split()[0]) >= 0
@@ -46,7 +48,8 @@ def test_the_command_prints_every_number(model):
 def test_the_phases_add_up_to_the_whole():
     rows = {row.what: row for row in gpu.measure("sd15", SMALL, device=HERE, tiny=True)}
     whole = rows["whole job"].value
-    phases = [row for row in rows.values() if row.share is not None and row.what != "whole job"]
+    shared = [row for row in rows.values() if row.share is not None and row.what != "whole job"]
+    phases = [row for row in shared if not row.what.startswith("task")]
     phases.remove(rows["synchronisation and rasterisation"])
     assert sum(row.value for row in phases) == pytest.approx(whole)
     assert sum(row.share for row in phases if row.share is not None) == pytest.approx(1)
@@ -54,6 +57,28 @@ def test_the_phases_add_up_to_the_whole():
     assert rows["rate of the networks"].value * rows["network"].value == pytest.approx(
         rows["operations of the networks"].value
     )
+
+
+def test_the_phases_of_the_task_add_up_to_it():
+    rows = {row.what: row for row in gpu.measure_task("sd15", SMALL, device=HERE)}
+    whole, rest = rows.pop("task: submit to final").value, rows.pop("task: all but network and codec").value
+    assert sum(row.value for row in rows.values()) == pytest.approx(whole)
+    assert rest + rows["task: network"].value + rows["task: codec"].value == pytest.approx(whole)
+    assert all(row.value > -0.01 * whole for row in rows.values())  # phases do not overlap
+
+
+def test_the_task_is_measured_without_a_network():
+    status, said, complained = weft("bench", "gpu", "--without-network", "--tiny", "--texture-size", 32)
+    assert (status, complained) == (0, "")
+    assert "no network in the place of sd15" in said
+    assert "| task: submit to final |" in said
+
+
+def test_warming_up_meets_all_that_is_compiled():
+    """At high noise views also look at the front, for which blocks compile once more."""
+    levels = open_model(build(shape_named("sd15", tiny=True), META, torch.float32)).levels
+    times = [levels.timestep(level) for level, _ in levels.schedule(gpu.WARM_STEPS)]
+    assert max(times) > FRONT_ABOVE > min(times)
 
 
 @both

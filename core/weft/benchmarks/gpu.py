@@ -17,15 +17,18 @@ from torch.utils.flop_counter import FlopCounterMode
 from weft.benchmarks.device_clock import DeviceClock, elapsed, matmul_rate, peak_memory
 from weft.benchmarks.gpu_job import Setting, conditioning_of, one_by_one, paint, rendered_depth
 from weft.benchmarks.gpu_models import Shape, build, shape_named
+from weft.benchmarks.gpu_task import CODEC, NETWORK, WHOLE, Instant, do_task
 from weft.errors import InvalidInput, MissingDependency
+from weft.models.cards import card_named
 from weft.models.networks.compiling import compile_networks
 from weft.models.networks.components import Components
+from weft.models.networks.image_model import ImageModel
 from weft.models.networks.open_model import open_model
 from weft.models.networks.view_attention import FRONT_ABOVE
 
-__all__ = ["Row", "machine_of", "measure", "network_operations", "table"]
+__all__ = ["Row", "machine_of", "measure", "measure_task", "network_operations", "table"]
 
-WARM_STEPS = 2
+WARM_STEPS = 6  # at the first of so many, every view also looks at the front: another shape to compile
 MOST_VIEWS, MOST_STEPS = 40, 500
 LEAST_TEXTURE, MOST_TEXTURE = 16, 8192
 RASTERISED, TIED = "rasterise", "synchronise"  # what tying views together costs
@@ -43,10 +46,10 @@ class Row:
 
 
 def measure(
-    model: str, setting: Setting, *, device: torch.device, compiled: bool = False, tiny: bool = False
+    name: str, setting: Setting, *, device: torch.device, compiled: bool = False, tiny: bool = False
 ) -> Iterator[Row]:
-    """A row as soon as it is known: the ceiling, the plain way, the job by phases, the comparison."""
-    shape = shape_named(model, tiny=tiny)
+    """A row as soon as it is known: the ceiling, the plain way, the job by phases, the task, the comparison."""
+    shape = shape_named(name, tiny=tiny)
     _check(shape, setting)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     ceiling = matmul_rate(device, dtype)
@@ -55,7 +58,9 @@ def measure(
     yield Row("weights", components.bytes / 2**30, "GiB")
     alone, peak = _plain(components, setting)
     yield Row("one view at a time", alone, "s")
-    phases = yield from _job(components, setting, compiled)
+    model = _opened(components, compiled)
+    phases = yield from _job(model, setting)
+    yield from _task(model, setting)
     operations = network_operations(shape, setting) / 1e12
     yield Row("operations of the networks", operations, "TFLOP")
     yield Row("rate of the networks", operations / phases["network"], "TFLOP/s")
@@ -63,6 +68,23 @@ def measure(
     yield Row("one view at a time / whole job", alone / sum(phases.values()), "×")
     yield Row("one view at a time / networks and decoding", alone / sum(phases[name] for name in NETWORKS), "×")
     yield Row("peak memory of one view at a time", peak, "GiB")
+
+
+def measure_task(name: str, setting: Setting, *, device: torch.device) -> Iterator[Row]:
+    """The whole task around a network that takes no time, by phases."""
+    shape = shape_named(name)
+    _check(shape, setting)
+    yield from _task(Instant(card_named(shape.card), device), setting)
+
+
+def _task(model: ImageModel, setting: Setting) -> Iterator[Row]:
+    do_task(model, replace(setting, steps=WARM_STEPS))
+    seconds = do_task(model, setting)
+    whole = seconds.pop(WHOLE)
+    rest = whole - seconds[NETWORK] - seconds[CODEC]
+    yield from (Row(f"task: {name}", own, "s", own / whole) for name, own in seconds.items())
+    yield Row("task: all but network and codec", rest, "s", rest / whole)
+    yield Row("task: submit to final", whole, "s", 1.0)
 
 
 def _check(shape: Shape, setting: Setting) -> None:
@@ -87,11 +109,14 @@ def _plain(components: Components, setting: Setting) -> tuple[float, float]:
         return seconds, peak() / 2**30
 
 
-def _job(components: Components, setting: Setting, compiled: bool) -> Generator[Row, None, dict[str, float]]:
-    """The job's phases; returns their seconds."""
+def _opened(components: Components, compiled: bool) -> ImageModel:
     if compiled and (lacking := compile_networks(components)):
         raise MissingDependency(lacking[0], "leave out --compile")
-    model = open_model(components)
+    return open_model(components)
+
+
+def _job(model: ImageModel, setting: Setting) -> Generator[Row, None, dict[str, float]]:
+    """The job's phases; returns their seconds."""
     paint(model, replace(setting, steps=WARM_STEPS), DeviceClock(model.device))
     clock, whole = DeviceClock(model.device), DeviceClock(model.device)
     with peak_memory(model.device) as peak:
