@@ -38,6 +38,7 @@ from weft_blender.link import LINK  # noqa: E402
 from weft_blender.pixels import encode_png  # noqa: E402
 from weft_wire.errors import WireError  # noqa: E402
 from weft_wire.jobs import TextureParams  # noqa: E402
+from weft_wire.jobs.networks import NETWORK  # noqa: E402
 from weft_wire.parameters import Param, params_of  # noqa: E402
 
 
@@ -82,9 +83,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", default="", metavar="FILE", help="where to save (default: NAME_weft.blend beside it)")
     parser.add_argument("--server", default="", metavar="HOST:PORT", help="default: the server on this machine")
     parser.add_argument("--keys", default="", metavar="DIR", help="folder with this user's keys")
-    job = parser.add_argument_group("the texture")
+    groups = {
+        "": parser.add_argument_group("the texture"),
+        NETWORK: parser.add_argument_group("with a model that has trained weights"),
+    }
     for field, kind, rule in params_of(TextureParams):
-        add_parameter(job, field.name, kind, field.default, rule)
+        add_parameter(groups[rule.section], field.name, kind, field.default, rule)
     return parser
 
 
@@ -93,8 +97,9 @@ def add_parameter(group: Any, name: str, kind: Any, default: Any, rule: Param) -
     if isinstance(kind, types.UnionType):
         kind = next(part for part in typing.get_args(kind) if part is not types.NoneType)
     flag = "--" + name.replace("_", "-")
-    shown = f"{default} {rule.unit}".strip()
-    text = (f"{rule.help} (default: {shown})" if shown else rule.help).replace("%", "%%")
+    details = [f"default: {default} {rule.unit}".strip()] if default != "" else []
+    details += [f"0: {rule.zero}"] if rule.zero else []
+    text = (f"{rule.help} ({'; '.join(details)})" if details else rule.help).replace("%", "%%")
     if kind is bool:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=rule.help)
     else:

@@ -22,13 +22,29 @@ from weft_wire.errors import WireError
 from weft_wire.jobs import TextureParams
 from weft_wire.parameters import to_mapping, validate
 
+from . import unloading
 from .before import commit, restore
 from .desk import DESK, Job, working
 from .errors import SceneError, describe
 from .link import LINK
 from .tasks import task_named
 
-__all__ = ["DESK", "Job", "attach", "cancel", "fail", "pump", "release", "run", "start", "texture_objects", "working"]
+__all__ = [
+    "DESK",
+    "Job",
+    "attach",
+    "cancel",
+    "fail",
+    "pump",
+    "release",
+    "run",
+    "start",
+    "texture_objects",
+    "unload_models",
+    "wait_for_server",
+    "wait_for_unloading",
+    "working",
+]
 
 
 def start(task: str, params: Any, *, previews: bool = True, **sources: Any) -> Job:
@@ -40,13 +56,12 @@ def start(task: str, params: Any, *, previews: bool = True, **sources: Any) -> J
     if DESK.job is not None and not DESK.job.ended:
         message = f"the task {DESK.job.task.label} is already being made"
         raise SceneError("busy", message, "wait for it, or cancel it")
-    if LINK.session is None or not LINK.connected:
-        raise LINK.error or SceneError("server_absent", "no server answers yet", "wait a moment, or start one")
+    session = LINK.connection()
     validate(params)
     began = time.monotonic()
     collected = chosen.collect(params, **sources)
     labels = [target.label for target in collected.targets]
-    job_id = LINK.session.submit(chosen.name, params, collected.arrays, labels=labels)
+    job_id = session.submit(chosen.name, params, collected.arrays, labels=labels)
     release()
     restore()
     job = Job(job_id, chosen, collected.targets, to_mapping(params), warnings=collected.warnings, started=began)
@@ -99,6 +114,8 @@ def pump() -> bool:
     for event in arrived:
         if DESK.job is not None and not DESK.job.ended and getattr(event, "job_id", "") == DESK.job.id:
             follow(DESK.job, event)
+        else:
+            unloading.take(event)
     told = any(not isinstance(event, events.PreviewEvent) for event in arrived)
     return shown or told or LINK.status != before
 
@@ -202,6 +219,29 @@ def run(
     if job.error is not None:
         raise job.error
     return job
+
+
+def unload_models(name: str = "", *, address: str = "", key_dir: str = "", patience: float = 10.0) -> list[str]:
+    """Free the memory of the server's models of that name, or of all, for scripts; returns those that were loaded.
+
+    `patience`: seconds without a server before giving up. Raises WireError for whatever goes wrong.
+    """
+    LINK.open(address, key_dir)
+    wait_for_server(patience)
+    unloading.start(name)
+    wait_for_unloading(patience)
+    return unloading.UNLOADING.freed
+
+
+def wait_for_unloading(patience: float) -> None:
+    """Pump until the server has answered. Raises the error that it met."""
+    while unloading.UNLOADING.pending:
+        pump()
+        if not LINK.connected:
+            wait_for_server(patience)
+        time.sleep(0.01)
+    if unloading.UNLOADING.error is not None:
+        raise unloading.UNLOADING.error
 
 
 def wait_for_server(patience: float) -> None:

@@ -33,6 +33,11 @@ class Link:
         return self.welcome is not None
 
     @property
+    def capabilities(self) -> dict[str, Any]:
+        """What the connected server told of itself; empty without one."""
+        return self.welcome.capabilities if self.welcome is not None else {}
+
+    @property
     def elsewhere(self) -> bool:
         """Whether the server that the user wants is another machine's."""
         return bool(self.wish[0]) and not is_loopback(host_of(self.wish[0]))
@@ -50,6 +55,12 @@ class Link:
         self.session = Session(address or None, key_dir=Path(key_dir) if key_dir else None)
         self.session.start()
         self.wish, self.status = (address, key_dir), "connecting"
+        return self.session
+
+    def connection(self) -> Session:
+        """The session, if a server is at its other end. Raises WireError otherwise."""
+        if self.session is None or not self.connected:
+            raise self.error or SceneError("server_absent", "no server answers yet", "wait a moment, or start one")
         return self.session
 
     def close(self) -> None:

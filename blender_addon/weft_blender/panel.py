@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 import bpy
@@ -10,8 +9,10 @@ import bpy
 from . import job, server_process
 from .errors import describe
 from .link import LINK
-from .task import EMBEDDED, SceneTask
+from .model_rows import draw_choice, draw_model, draw_notes, draw_remark, draw_setting, draw_unloading
+from .task import SceneTask
 from .tasks import TASKS
+from .text import draw_text
 
 __all__ = ["CLASSES"]
 
@@ -53,7 +54,9 @@ class WEFT_PT_texture(WeftPanel, bpy.types.Panel):
         column.separator()
         column.use_property_split = True
         for name, label in task.rows:
-            column.prop(settings, name, text=label)
+            draw_setting(column, task, settings, name, label)
+        if task.network:
+            draw_notes(column, task, settings)
         layout.separator()
         if running is not None:
             draw_progress(layout, running)
@@ -61,6 +64,31 @@ class WEFT_PT_texture(WeftPanel, bpy.types.Panel):
             draw_button(layout, context, task)
         draw_outcome(layout, current)
         task.draw_result(layout, context)
+
+
+class WEFT_PT_model(WeftPanel, bpy.types.Panel):
+    bl_label = ""
+    bl_idname = "WEFT_PT_model"
+    bl_parent_id = "WEFT_PT_texture"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return bool(TASKS[context.scene.weft_task].network)
+
+    def draw_header(self, context: Any) -> None:
+        """With the model's name, so that it can be seen while the panel is closed."""
+        self.layout.label(text=f"Model: {TASKS[context.scene.weft_task].settings_of(context.scene).model}")
+
+    def draw_rows(self, layout: Any, context: Any) -> None:
+        task = TASKS[context.scene.weft_task]
+        settings = task.settings_of(context.scene)
+        column = layout.column()
+        column.enabled = job.DESK.job is None or job.DESK.job.ended
+        draw_choice(column, settings)
+        draw_remark(column, settings)
+        draw_model(column, task, settings)
+        draw_unloading(layout)
 
 
 class WEFT_PT_more(WeftPanel, bpy.types.Panel):
@@ -71,27 +99,9 @@ class WEFT_PT_more(WeftPanel, bpy.types.Panel):
 
     def draw_rows(self, layout: Any, context: Any) -> None:
         task = TASKS[context.scene.weft_task]
-        for name, label in task.more:
-            layout.prop(task.settings_of(context.scene), name, text=label)
-
-
-class WEFT_PT_model(WeftPanel, bpy.types.Panel):
-    bl_label = "Model"
-    bl_idname = "WEFT_PT_model"
-    bl_parent_id = "WEFT_PT_texture"
-    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
-
-    @classmethod
-    def poll(cls, context: Any) -> bool:
-        return bool(TASKS[context.scene.weft_task].network)
-
-    def draw_rows(self, layout: Any, context: Any) -> None:
-        task = TASKS[context.scene.weft_task]
         settings = task.settings_of(context.scene)
-        layout.prop(settings, "model")
-        if settings.model != EMBEDDED:
-            for name in task.network:
-                layout.prop(settings, name)
+        for name, label in task.more:
+            draw_setting(layout, task, settings, name, label)
 
 
 def draw_server(layout: Any) -> None:
@@ -162,23 +172,9 @@ def draw_result(layout: Any, current: job.Job) -> None:
     if material:
         box.label(text=f"Material: {material.get('name', '')}")
         if material.get("note"):
-            draw_text(box, str(material["note"]))
+            draw_text(box, str(material["note"]), inset=20)
     if coverage is not None:
         box.label(text=f"Seen by the cameras: {float(coverage):.1%}")
 
 
-def draw_text(layout: Any, message: str, hint: str = "", *, icon: str = "NONE") -> None:
-    """`message` and `hint` broken into lines that fit the sidebar; Blender's labels do not wrap."""
-    region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
-    width = (region.width if region else 300) / scale - (58 if icon == "NONE" else 84)  # margins, tabs and icon
-    letters = max(16, int(width / 6.6))
-    column = layout.column(align=True)
-    column.scale_y = 0.8
-    lines = textwrap.wrap(message[:1].upper() + message[1:], letters)
-    for i, line in enumerate(lines):
-        column.label(text=line, icon=icon if i == 0 else "BLANK1" if icon != "NONE" else "NONE")
-    for line in textwrap.wrap(hint[:1].upper() + hint[1:], letters):
-        column.label(text=line, icon="BLANK1" if icon != "NONE" else "NONE")
-
-
-CLASSES = (WEFT_PT_texture, WEFT_PT_more, WEFT_PT_model)
+CLASSES = (WEFT_PT_texture, WEFT_PT_model, WEFT_PT_more)

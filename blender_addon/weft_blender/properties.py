@@ -11,8 +11,8 @@ import bpy
 from weft_wire.parameters import Param, params_of
 
 from .desk import DESK
-from .link import LINK
-from .task import EMBEDDED, SceneTask
+from .models import suggestions
+from .task import SceneTask
 from .tasks import TASKS
 
 __all__ = ["PROGRESS", "SETTINGS", "TASK", "property_of"]
@@ -20,7 +20,8 @@ __all__ = ["PROGRESS", "SETTINGS", "TASK", "property_of"]
 
 def property_of(name: str, kind: Any, default: Any, rule: Param) -> Any:
     """The Blender property of one declared field: same default, range, unit and help."""
-    options: dict[str, Any] = {"name": title(name), "description": rule.help, "default": default}
+    text = f"{rule.help}; 0: {rule.zero}" if rule.zero else rule.help
+    options: dict[str, Any] = {"name": title(name), "description": text, "default": default}
     if isinstance(kind, types.UnionType):
         kind = next(part for part in typing.get_args(kind) if part is not types.NoneType)
     if rule.choices:
@@ -28,24 +29,15 @@ def property_of(name: str, kind: Any, default: Any, rule: Param) -> Any:
     if kind is bool:
         return bpy.props.BoolProperty(**options)
     if kind is str:
-        return bpy.props.StringProperty(**options, maxlen=int(rule.maximum or 0))
-    limits = {"min": rule.minimum, "max": rule.maximum}
+        offers = suggestions(name)
+        return bpy.props.StringProperty(
+            **options, maxlen=int(rule.maximum or 0), **({"search": offers} if offers else {})
+        )
+    limits = {"min": 0 if rule.zero else rule.minimum, "max": rule.maximum}
     limits = {key: kind(value) for key, value in limits.items() if value is not None}
     if kind is int:
         return bpy.props.IntProperty(**options, **limits, subtype="PIXEL" if rule.unit == "px" else "NONE")
     return bpy.props.FloatProperty(**options, **limits, subtype="FACTOR" if rule.maximum == 1 else "NONE")
-
-
-def model_property(rule: Param) -> Any:
-    """The model's name, with what the connected server has as suggestions (Blender ≥ 3.3)."""
-
-    def suggestions(_settings: Any, _context: Any, text: str) -> list[str]:
-        names = LINK.welcome.capabilities.get("models", []) if LINK.connected else []
-        return [name for name in names if text.lower() in name]
-
-    return bpy.props.StringProperty(
-        name="Model", description=rule.help, default=EMBEDDED, maxlen=int(rule.maximum or 0), search=suggestions
-    )
 
 
 def title(name: str) -> str:
@@ -58,9 +50,6 @@ def settings_class(task: SceneTask) -> type[Any]:
         field.name: property_of(field.name, kind, field.default, rule)
         for field, kind, rule in params_of(task.declaration.params)
     }
-    if "model" in declared:
-        rule = next(rule for field, _, rule in params_of(task.declaration.params) if field.name == "model")
-        declared["model"] = model_property(rule)
     annotations = {**declared, **task.extras}
     name = f"WeftSettings_{task.name}"
     return type(name, (bpy.types.PropertyGroup,), {"__doc__": task.about, "__annotations__": annotations})

@@ -11,6 +11,8 @@ from . import (
     actions,
     handlers,
     illusion_plane,
+    model_operators,
+    model_rows,
     operators,
     panel,
     preferences,
@@ -29,6 +31,8 @@ CLASSES = (
     *actions.CLASSES,
     *illusion_plane.CLASSES,
     *splat_operators.CLASSES,
+    *model_operators.CLASSES,
+    *model_rows.CLASSES,
     *panel.CLASSES,
 )
 

@@ -54,7 +54,8 @@ class Collected:
 
 class SceneTask(ABC):
     """One task. `rows` and `more` are (property, label) in the panel and behind *More*; `extras` are the properties
-    that the wire does not declare."""
+    that the wire does not declare. Of the declared ones, `unheeded` change nothing here with a model with trained
+    weights although they are such models' own, and `for_embedded` nothing with any of these."""
 
     declaration: ClassVar[Task]
     label: ClassVar[str]
@@ -64,6 +65,8 @@ class SceneTask(ABC):
     extras: ClassVar[Mapping[str, Any]] = {"exemplar": REFERENCE}
     rows: ClassVar[Sequence[tuple[str, str]]] = ()
     more: ClassVar[Sequence[tuple[str, str]]] = ()
+    unheeded: ClassVar[frozenset[str]] = frozenset()
+    for_embedded: ClassVar[frozenset[str]] = frozenset({"pattern_scale", "decals"})
 
     @property
     def name(self) -> str:
@@ -78,6 +81,14 @@ class SceneTask(ABC):
     def network(self) -> tuple[str, ...]:
         """The properties that only models with trained weights heed; none where the task has no use for such."""
         return tuple(field.name for field, _, rule in params_of(self.declaration.params) if rule.section == NETWORK)
+
+    def has_geometry(self, settings: Any) -> bool:
+        """Whether a job would show a model what the surface is like."""
+        return True
+
+    def has_reference(self, settings: Any) -> bool:
+        """Whether a reference image is chosen."""
+        return settings.exemplar is not None
 
     # In the panel
 

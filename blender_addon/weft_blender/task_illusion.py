@@ -30,6 +30,15 @@ class IllusionTask(SceneTask):
     extras = {**{f"exemplar_{slot}": REFERENCE for slot in SLOTS}, "third": THIRD, "result": RESULT}  # noqa: RUF012
     rows = (("size", "Size"), ("steps", "Steps"), ("seed", "Seed"))
     more = (("case", "Case"),)
+    # A network's views are words, and agree as images: what is turned or cut is no latent, and has no neighbours.
+    unheeded = frozenset({"control", "style_scale", "synchronize", "view_attention"})
+    for_embedded = frozenset({"case"})
+
+    def has_geometry(self, settings: Any) -> bool:
+        return False
+
+    def has_reference(self, settings: Any) -> bool:
+        return any(getattr(settings, f"exemplar_{slot}") for slot in SLOTS[: 2 + settings.third])
 
     def draw(self, layout: Any, settings: Any) -> None:
         for slot in SLOTS[: 2 + settings.third]:

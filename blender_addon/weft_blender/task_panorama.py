@@ -40,6 +40,10 @@ class PanoramaTask(SceneTask):
     }
     rows = (("width", "Width"), ("steps", "Steps"), ("seed", "Seed"))
     more = (("window", "Views"), ("pattern_scale", "Scale"), ("case", "Case"))
+    unheeded = frozenset({"view_attention"})
+
+    def has_geometry(self, settings: Any) -> bool:
+        return settings.around
 
     def draw(self, layout: Any, settings: Any) -> None:
         super().draw(layout, settings)

@@ -35,6 +35,7 @@ class SplatTask(SceneTask):
     target = Target
     rows = (("up", "Up"), ("size", "Views"), ("steps", "Steps"), ("seed", "Seed"), ("cameras", "Cameras"))
     more = (("views", "Cameras"), ("pattern_scale", "Scale"))
+    unheeded = frozenset({"synchronize"})  # a pixel mixes many splats, so that pixels it must be
 
     def button(self, context: Any) -> str:
         return super().button(context).replace(self.label, "Texture", 1)

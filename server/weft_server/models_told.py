@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from weft.models.cards import CARDS, Card, Part, notice
+from weft.models.cards import CARDS, Card, Part
 from weft.models.fetching import fetch_command
 from weft.models.library import Library
 from weft_server.able import EMBEDDED, PROVIDED
@@ -55,7 +55,7 @@ def _card(card: Card, library: Library) -> dict[str, Any]:
         "guidance": card.guidance,
         "image_guidance": card.image_guidance,
         "licence": ", ".join(dict.fromkeys(part.licence for part in card.parts if not part.optional)),
-        "remark": notice(card) or "",
+        "remark": "; ".join(dict.fromkeys(f"{part.licence}: {part.remark}" for part in card.parts if part.remark)),
         "missing": [_lacking(part) for part in card.parts if library.find_part(part) is None],
     }
 

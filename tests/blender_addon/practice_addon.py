@@ -4,6 +4,8 @@
 
 The real tasks decide how fast previews come and how large they are; what the add-on makes of the worst case, and of
 jobs that end badly, needs some that obey. The prompt says what to do: "stream", "refuse", "die", "wait".
+
+It has the files of some models, all of them empty: they can be announced and chosen, not loaded.
 """
 
 from __future__ import annotations
@@ -19,9 +21,13 @@ from typing import Any
 import numpy as np
 
 from weft.errors import InvalidInput
+from weft.models.cards import CARDS
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
+from weft_server.able import models_now
 
 PREVIEW = 1024  # pixels
+HERE = ("sd15", "sdxl", "instruct-pix2pix", "ic-light-background", "sd3.5-medium")
+ABSENT = {("sdxl", f"control:{kind}") for kind in ("depth", "normal", "canny")}
 MATERIAL = {"name": "practice", "exact": False, "note": "no material fits; a photograph would"}
 VIEWS = {
     "identity": lambda image: image,
@@ -109,6 +115,14 @@ def splat_texture(params: dict[str, Any], arrays: dict[str, np.ndarray], labels:
     yield Result({"splats.dc": ((colours - 0.5) / 0.28209479177387814).astype(np.float32)}, {"count": len(means)})
 
 
+def unload(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]) -> Iterator[Event]:
+    """What it says it has loaded: two variants of one model, and another."""
+    held = {"sd15": [2_100_000_000, 2_300_000_000], "sdxl": [7_000_000_000]}
+    freed = {name: sizes for name, sizes in held.items() if params["name"] in ("", name)}
+    names = [name for name, sizes in freed.items() for _ in sizes]
+    yield Result({}, {"unloaded": names, "bytes": sum(map(sum, freed.values()))})
+
+
 def steps(params: dict[str, Any], previews: list[Any]) -> Iterator[Event]:
     """What every task does before its result: as its prompt says."""
     prompt = params.get("prompt", params.get("prompt_1"))
@@ -141,20 +155,35 @@ RUNNERS = {
     "panorama": panorama,
     "illusion": illusion,
     "splat_texture": splat_texture,
+    "unload": unload,
 }
 
 
 def capabilities() -> dict[str, Any]:
-    return {"device": "practice", "models": []}
+    return {"device": "practice", **models_now(())}
 
 
 def warm_up() -> None:
     """Nothing to load."""
 
 
+def pretend_models(folder: Path) -> None:
+    """Empty files where those of the models in HERE would be, but for the parts in ABSENT."""
+    for name in HERE:
+        for part in CARDS[name].parts:
+            for file in () if (name, part.role) in ABSENT else part.files or ("model_index.json",):
+                path = folder / part.source / file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+
+
 if __name__ == "__main__":
     from weft_server.options import ServerOptions
     from weft_server.server import Server
 
+    home = Path(sys.argv[1])
+    pretend_models(home / "models")
     os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # the worker imports this module by its name
-    Server(ServerOptions(home=Path(sys.argv[1]), port=0, runners="practice_addon")).serve(threading.Event())
+    os.environ["HF_HUB_CACHE"] = str(home / "no cache")
+    options = ServerOptions(home=home, port=0, runners="practice_addon", models=(home / "models",))
+    Server(options).serve(threading.Event())

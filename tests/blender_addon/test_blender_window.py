@@ -38,8 +38,10 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(done.stdout.strip())
 
 
-def run_window(name: str, archive: Path, home: Path, folder: Path, **wishes: str) -> dict[str, Any]:
-    """Play window_session.py in Blender's window; its report."""
+def run_window(
+    name: str, archive: Path, home: Path, folder: Path, script: str = "window_session.py", **wishes: str
+) -> dict[str, Any]:
+    """Play a session in Blender's window; its report."""
     out = ROOT / "artifacts" / name
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -61,7 +63,7 @@ def run_window(name: str, archive: Path, home: Path, folder: Path, **wishes: str
     }
     screen = ["xvfb-run", "-a", "-s", "-screen 0 1400x900x24"]
     blender = ["blender", "--factory-startup", "--window-geometry", "0", "0", "1400", "900"]
-    command = [*screen, *blender, "-P", str(HERE / "window_session.py")]
+    command = [*screen, *blender, "-P", str(HERE / script)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=560, env=environment)
     assert (out / "report.json").exists(), done.stdout + done.stderr
     report = json.loads((out / "report.json").read_text())
@@ -124,6 +126,15 @@ def test_streaming_large_previews(archive: Path, practice: Any, tmp_path: Path) 
         f"\nwindow, 1024² previews: {report['previews_shown']} shown, "
         f"{stall(report)}; one redraw in software takes {report['median_redraw_ms']:.0f} ms"
     )
+
+
+@pytest.mark.timeout(900)
+def test_models_in_the_window(archive: Path, practice: Any, tmp_path: Path) -> None:
+    wishes = {"WEFT_PROMPT": "stone", "WEFT_STEPS": "4", "WEFT_SIZE": "0"}
+    report = run_window("window_models", archive, practice.home, tmp_path, "window_models.py", **wishes)
+    assert report["chosen"] == "sd15"
+    assert report["unloading"], "the window goes on while the server answers"
+    assert report["unloaded"] == "11.4 GB freed: sd15 (2), sdxl"
 
 
 def test_a_blender_without_our_packages_says_so_in_one_line(tmp_path: Path) -> None:

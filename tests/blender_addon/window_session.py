@@ -13,19 +13,28 @@ import os
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.append(os.environ["WEFT_NUMPY"])
+sys.path += [os.environ["WEFT_NUMPY"], str(Path(__file__).parent)]
 
 import bpy
 import numpy as np
-from mathutils import Euler
-
-OUT = Path(os.environ["WEFT_OUT"])
-REPORT: dict[str, Any] = {"blender": bpy.app.version_string, "error": ""}
+from window_hands import (
+    OUT,
+    REPORT,
+    button_at,
+    click,
+    install,
+    make_scene,
+    open_tab,
+    picture,
+    play,
+    region,
+    until,
+    watch_drawing,
+)
 
 
 def session() -> Iterator[float]:
@@ -73,66 +82,6 @@ def session() -> Iterator[float]:
         REPORT["tour_seconds"] = time.monotonic() - began
 
 
-def install() -> None:
-    """The way a user installs a classic add-on."""
-    bpy.ops.preferences.addon_install(filepath=os.environ["WEFT_ZIP"], overwrite=True)
-    bpy.ops.preferences.addon_enable(module="weft_blender")
-
-
-def make_scene(window: Any, area: Any) -> Any:
-    bpy.data.objects.remove(bpy.data.objects["Cube"])
-    bpy.ops.mesh.primitive_monkey_add()
-    bpy.ops.object.shade_smooth()
-    obj = bpy.context.object
-    obj.modifiers.new("Subdivision", "SUBSURF").levels = 2
-    settings = bpy.context.scene.weft
-    settings.prompt, settings.steps = os.environ["WEFT_PROMPT"], int(os.environ["WEFT_STEPS"])
-    settings.size = int(os.environ["WEFT_SIZE"])
-    area.spaces.active.show_region_ui = True
-    with bpy.context.temp_override(window=window, area=area, region=region(area, "WINDOW")):
-        area.spaces.active.region_3d.view_rotation = Euler((1.25, 0.0, 0.5)).to_quaternion()
-        bpy.ops.view3d.view_selected()
-    bpy.ops.ed.undo_push(message="Scene is ready")
-    return obj
-
-
-def region(area: Any, kind: str) -> Any:
-    return next(region for region in area.regions if region.type == kind)
-
-
-def until(condition: Any, seconds: float, complaint: str) -> Iterator[float]:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(complaint)
-        yield 0.05
-
-
-def click(x: float, y: float) -> None:
-    """Press the left mouse button at pixel (x, y), counted from the top left of the screen."""
-    subprocess.run(
-        ["xdotool", "mousemove", str(int(x)), str(int(y)), "sleep", "0.1", "click", "1"], check=True, timeout=10
-    )
-
-
-def picture(name: str) -> Path:
-    path = OUT / f"{name}.png"
-    subprocess.run(["import", "-window", "root", str(path)], check=True, timeout=30)
-    return path
-
-
-def watch_drawing(panel: Any) -> list[float]:
-    """The times at which the tab's panel was drawn."""
-    drawn, draw = [], panel.draw_server
-
-    def noted(layout: Any) -> None:
-        drawn.append(time.monotonic())
-        draw(layout)
-
-    panel.draw_server = noted
-    return drawn
-
-
 def time_pumps(job: Any) -> list[tuple[float, float]]:
     """How long each call of the add-on's timer holds the main thread, by the clock and in computing, in seconds.
 
@@ -160,43 +109,10 @@ def time_redraws(area: Any) -> list[float]:
     return times
 
 
-def open_tab(window: Any, area: Any, drawn: list[float]) -> Iterator[float]:
-    """Click down the row of tabs until ours is drawn."""
-    sidebar = region(area, "UI")
-    for below in range(30, 400, 25):
-        if drawn:
-            return
-        click(sidebar.x + sidebar.width - 10, window.height - (sidebar.y + sidebar.height) + below)
-        yield 0.7
-    if not drawn:
-        raise TimeoutError("no click opened the tab Weft")
-
-
 def press_texture(window: Any, area: Any, job: Any) -> Iterator[float]:
     """Click the tallest button of the sidebar, which is Texture."""
-    image = bpy.data.images.load(str(picture("before_click")))
-    pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
-    image.pixels.foreach_get(pixels)
-    shape = (image.size[1], image.size[0], 4)
-    bpy.data.images.remove(image)
-    sidebar = region(area, "UI")
-    x = sidebar.x + sidebar.width - 46  # right of the buttons' texts, left of the tabs
-    column = np.rint(255 * pixels.reshape(shape)[::-1, x, :3]).astype(int)
-    top, bottom = window.height - (sidebar.y + sidebar.height), window.height - sidebar.y
-    click(x, tallest_run(column, top, bottom))
+    click(*button_at(window, area))
     yield from until(lambda: job.DESK.job is not None, 20, "the click on Texture started nothing")
-
-
-def tallest_run(column: np.ndarray, top: int, bottom: int) -> float:
-    """The middle of the longest run of one button-like colour (lighter than the panel) in the pixel column."""
-    best, start = (0, 0), top
-    for y in range(top + 1, bottom):
-        if (column[y] != column[start]).any():
-            length = y - start
-            if 24 <= length <= 48 and column[start].mean() > 75 and length > best[0]:
-                best = (length, start)
-            start = y
-    return best[1] + best[0] / 2
 
 
 def undo_and_redo(window: Any, area: Any) -> Iterator[float]:
@@ -282,18 +198,4 @@ def start_small(name: str) -> Any:
     return job.start(name, TASKS[name].parameters(settings), **sources)
 
 
-def advance() -> float | None:
-    try:
-        return next(STORY)
-    except StopIteration:
-        pass
-    except Exception:
-        REPORT["error"] = traceback.format_exc()
-        picture("failed")
-    (OUT / "report.json").write_text(json.dumps(REPORT, indent=1))
-    bpy.ops.wm.quit_blender()
-    return None
-
-
-STORY = session()
-bpy.app.timers.register(advance, first_interval=1.0, persistent=True)
+play(session())
