@@ -48,7 +48,7 @@ def check_able(
         message = f"{model} sees no reference image, and there are no words"
         raise WireError("invalid_input", message, "write a prompt, or choose a model that sees pictures, as sd15")
     wish = wish_of(params, arrays)
-    if absent := absent_packages(loras=bool(wish.request.loras)):
+    if absent := absent_packages():
         raise WireError("missing_dependency", f"{model} needs the packages {', '.join(absent)}", install_command())
     resolved = Library.from_environment(folders).resolve(wish.request)
     if "model_memory" in device and "weight_bytes" in device:

@@ -29,7 +29,7 @@ NETWORKS = {
     "diffusers": "models with trained weights",
     "transformers": "their text encoders",
     "safetensors": "their files",
-    "accelerate": "loads them with less memory",
+    "accelerate": "loads them",
     "peft": "LoRA",
 }
 FREE = 2 << 30  # bytes of disk that are comfortable

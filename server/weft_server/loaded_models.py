@@ -13,7 +13,7 @@ from weft.models.device_memory import memory_for_models
 from weft.models.library import Library
 from weft.tasks.events import Event, Result
 from weft_server.models_told import models_told
-from weft_server.packages import absent_packages, install_command
+from weft_server.packages import absent_packages, importing, install_command
 
 if TYPE_CHECKING:
     from weft.models.networks.cache import ModelCache
@@ -26,7 +26,8 @@ def cache() -> ModelCache:
     """The models that are loaded. Raises MissingDependency without diffusers and its company."""
     if absent := absent_packages():
         raise MissingDependency(f"models with trained weights need {', '.join(absent)}", install_command())
-    from weft.models.networks.cache import ModelCache  # seconds: only jobs with a network wait
+    with importing():
+        from weft.models.networks.cache import ModelCache  # seconds: only jobs with a network wait
 
     where = device()
     return ModelCache(Library.from_environment(), where, dtype_on(where), memory_for_models(where))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from weft_server.able import EMBEDDED
 from weft_server.model_folders import add_models, folders_of
-from weft_server.packages import absent_packages, install_command
+from weft_server.packages import absent_packages, importing, install_command
 from weft_server.terminal import say
 from weft_wire.errors import WireError
 from weft_wire.sizes import size_of
@@ -54,7 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
     )  # fmt: skip
     if arguments.style and not wish.request.style:
         raise WireError("invalid_input", f"{card.name} has no style adapter", "leave --style out")
-    if absent := absent_packages(loras=bool(wish.request.loras)):
+    if absent := absent_packages():
         raise WireError("missing_dependency", f"{card.name} needs {', '.join(absent)}", install_command())
     started = time.perf_counter()
     resolved = library.resolve(wish.request)
@@ -77,8 +77,9 @@ def _loaded(resolved: Resolved, wish: ModelWish) -> ImageModel:
     """The model; one line for each of its networks."""
     import torch
 
-    from weft.models.networks.loading import load
-    from weft.models.networks.open_model import open_model
+    with importing():
+        from weft.models.networks.loading import load
+        from weft.models.networks.open_model import open_model
     from weft_server.loaded_models import device, dtype_on
 
     torch.set_num_threads(1)

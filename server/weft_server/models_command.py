@@ -60,7 +60,7 @@ def _networks(library: Library) -> None:
     from weft.models.cards import CARDS
 
     say("with trained weights (memory: of a GPU, for one view, about)")
-    if absent := absent_packages(loras=True):
+    if absent := absent_packages():
         say(f"  they need {', '.join(absent)}: {install_command()}")
     width, longest = max(map(len, CARDS)), max(len(card.help) for card in CARDS.values())
     for card in CARDS.values():

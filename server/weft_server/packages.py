@@ -6,11 +6,16 @@ import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["FOR_LORAS", "FOR_NETWORKS", "absent_packages", "install_command", "unusable_classes"]
+from weft_wire.errors import WireError
 
-FOR_NETWORKS = ("diffusers", "transformers", "safetensors")
-FOR_LORAS = ("peft",)
+__all__ = ["FOR_NETWORKS", "absent_packages", "importing", "install_command", "unusable_classes"]
+
+# The last two load and adapt networks; without them even a plain one cannot be imported.
+FOR_NETWORKS = ("diffusers", "transformers", "safetensors", "accelerate", "peft")
+LONGEST = 200  # characters of what an import says
 USED = {  # classes that loading needs; where a package of theirs is absent, they are there and fail at their first use
     "diffusers": (
         "UNet2DConditionModel", "AutoencoderKL", "AutoencoderTiny", "ControlNetModel", "ControlNetUnionModel",
@@ -23,10 +28,20 @@ USED = {  # classes that loading needs; where a package of theirs is absent, the
 }  # fmt: skip
 
 
-def absent_packages(*, loras: bool = False) -> list[str]:
+def absent_packages() -> list[str]:
     """Names of packages that networks need and that are not installed."""
-    wanted = FOR_NETWORKS + FOR_LORAS * loras
-    return [name for name in wanted if importlib.util.find_spec(name) is None]
+    return [name for name in FOR_NETWORKS if importlib.util.find_spec(name) is None]
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Inside, packages that are there but do not go together are refused in one line."""
+    try:
+        yield
+    except (ImportError, AttributeError, RuntimeError, OSError) as problem:
+        text = " ".join(str(problem).split())[:LONGEST]
+        message = f"the packages behind networks cannot be imported: {text}"
+        raise WireError("missing_dependency", message, f"{install_command()} -U") from None
 
 
 def unusable_classes() -> list[str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -209,9 +212,22 @@ def test_what_fits_is_told_by_cards() -> None:
 
 
 def test_packages_that_are_absent_are_named(models_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "FOR_LORAS", ("a_package_that_nobody_has",))
-    params = TextureParams(model="sd15")
-    check_able("texture", dataclasses.asdict(params), MESH, (models_folder,), {})
-    error = refusal("texture", model="sd15", folder=models_folder, loras="practice-lora-sd15")
-    assert (error.code, "a_package_that_nobody_has" in error.message) == ("missing_dependency", True)
+    monkeypatch.setattr(packages, "FOR_NETWORKS", ("json", "a_package_that_nobody_has"))
+    error = refusal("texture", model="sd15", folder=models_folder)
+    assert error.code == "missing_dependency"
+    assert error.message == "sd15 needs the packages a_package_that_nobody_has"
     assert error.hint.endswith("-m pip install 'weft[models]'")
+
+
+def test_packages_that_do_not_go_together_are_one_line(tmp_path: Path) -> None:
+    broken = tmp_path / "diffusers"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise ImportError('cannot import name x\\nfrom y')")
+    code = (
+        "from weft_server.loaded_models import cache\ntry:\n    cache()\nexcept Exception as e:\n    print(e.code, e)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert run.stdout.startswith("missing_dependency the packages behind networks cannot be imported: cannot import")
+    assert "pip install 'weft[models]' -U" in run.stdout
+    assert run.stdout.count("\n") == 1
