@@ -23,7 +23,9 @@ def as_error(problem: BaseException) -> WireError:
         return WireError("disk_full", "the server's disk is full", "make room on the server and submit again")
     if isinstance(problem, sqlite3.OperationalError) and "full" in str(problem):
         return WireError("disk_full", "the server's disk is full", "make room on the server and submit again")
-    if isinstance(problem, MemoryError):
+    if (
+        isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError"
+    ):  # torch's is none, and not here
         return WireError("out_of_memory", "the server ran out of memory", "smaller size, texture_size or fewer views")
     incident = secrets.token_hex(4)
     log.error("incident %s", incident, exc_info=problem)

@@ -122,6 +122,19 @@ def test_the_least_recently_used_goes_first_and_only_as_many_as_must() -> None:
     assert sum(held.bytes for held in cache.loaded()) == 9 * GB
 
 
+def test_where_memory_runs_out_while_computing_other_models_go() -> None:
+    world = _World()
+    cache = world.cache()
+    painter = cache.get(SD15)
+    cache.get(EDIT)
+    cache.get(LIGHT)
+    assert painter.batches.relieve()
+    assert _names(cache) == ["sd15"]
+    assert world.held == {"sd15"}
+    assert cache.get(SD15) is painter
+    assert not painter.batches.relieve()
+
+
 def test_room_is_made_before_the_new_one_is_loaded() -> None:
     world = _World()
     cache = world.cache()

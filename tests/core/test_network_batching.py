@@ -49,6 +49,24 @@ def test_a_limit_changes_no_result(largest: int) -> None:
     assert batches.notices == []
 
 
+def test_what_others_hold_goes_before_batches_are_halved() -> None:
+    device, asked = _SmallDevice(room=6), []
+
+    def relieve() -> bool:
+        asked.append(device.room)
+        if device.room == 6:
+            device.room = 12
+            return True
+        return False
+
+    batches = Batches()
+    batches.relieve = relieve
+    assert torch.equal(batches.run(device, 20), device.samples * 2)
+    assert device.sizes == [20, 20, 10, 10]
+    assert asked == [6, 12]
+    assert batches.notices == ["20 images do not fit into memory at once: 10 at a time, same result"]
+
+
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError])
 def test_batches_halve_until_they_fit_and_stay_so(error: type[RuntimeError]) -> None:
     device = _SmallDevice(room=6, error=error)

@@ -44,6 +44,32 @@ def images(count: int = 2, side: int = 64) -> torch.Tensor:
     return pictures(count, side=side) * 2 - 1
 
 
+class SmallVae(LinearVae):
+    """Holds two images at once."""
+
+    def encode(self, images: torch.Tensor) -> SimpleNamespace:
+        self.check(images)
+        return super().encode(images)
+
+    def decode(self, modes: torch.Tensor) -> SimpleNamespace:
+        self.check(modes)
+        return super().decode(modes)
+
+    @staticmethod
+    def check(batch: torch.Tensor) -> None:
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_fewer_images_are_coded_at_once_where_memory_runs_out():
+    batches, shown = Batches(), images(7)
+    whole, small = LatentCodec(LinearVae()), LatentCodec(SmallVae(), batches=batches)
+    encoded = small.encode(shown)
+    assert torch.equal(encoded, whole.encode(shown))
+    assert torch.equal(small.decode(encoded), whole.decode(encoded))
+    assert batches.notices == ["7 images do not fit into memory at once: 2 at a time, same result"] * 2
+
+
 @pytest.mark.parametrize("channels", [3, 4, 16])
 def test_colours_invert_a_linear_autoencoder_exactly(channels):
     codec = LatentCodec(LinearVae(channels))

@@ -32,11 +32,13 @@ def in_turn(function: Evaluate, parts: Sequence[slice]) -> list[Tensor]:
 class Batches:
     """Runs functions over batches, and remembers how many samples of each kind the device held.
 
-    `largest` limits every batch from the start; 0 is no limit. `notices` collects sentences for people.
+    `largest` limits every batch from the start; 0 is no limit. `notices` collects sentences for people. `relieve` is
+    called where memory runs out, until it says that it gave nothing back: only then are batches halved.
     """
 
     def __init__(self, largest: int = 0, notices: list[str] | None = None) -> None:
         self.notices: list[str] = [] if notices is None else notices
+        self.relieve: Callable[[], bool] = lambda: False
         self._largest = largest
         self._limits: dict[Hashable, int] = {}
 
@@ -55,6 +57,8 @@ class Batches:
         first = size = self.size(samples, kind)
         while (result := _attempt(function, split(samples, size), together)) is None:
             release_memory()
+            if self.relieve():
+                continue
             if size == 1:
                 raise OutOfMemory(
                     "not even one image at a time fits into the device's memory", "smaller views or a smaller model"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -121,6 +122,7 @@ class ModelCache:
         notices = compile_networks(components) if COMPILE in request.options else []
         model = self._open_model(components)
         model.batches.notices.extend(notices)
+        model.batches.relieve = partial(self._forget_others, request)
         return LoadedModel(request, model, size, resolved.paths, stamp)
 
     def _components(self, resolved: Resolved, request: ModelRequest) -> Components:
@@ -132,6 +134,14 @@ class ModelCache:
                 raise
         self.unload()
         return self._load(resolved, request, device=self._device, dtype=self._dtype)
+
+    def _forget_others(self, request: ModelRequest) -> bool:
+        """Keep but one model, which needs the memory to compute; whether there were others."""
+        others = [other for other in self._models if other != request]
+        for other in others:
+            del self._models[other]
+        release_memory()
+        return bool(others)
 
     def _make_room(self, card: Card, size: int) -> None:
         """Forget models until `size` bytes more are within the budget."""
