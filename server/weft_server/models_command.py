@@ -71,7 +71,23 @@ def _state(library: Library, card: Card) -> str:
     absent = [part for part in card.parts if library.find_part(part) is None]
     if not library.has(card):
         return f"missing ({', '.join(part.role for part in absent if not part.optional)})"
+    if problem := _broken(library, card):
+        return f"broken: {problem}"
     return f"ready, without {', '.join(part.role for part in absent)}" if absent else "ready"
+
+
+def _broken(library: Library, card: Card) -> str:
+    """Why a job that asks for all that is here would be refused, or ""; headers and configs alone are read."""
+    from weft.errors import WeftError
+    from weft.models.cards import CONTROL, ModelRequest
+
+    here = tuple(kind for kind in card.controls if (part := card.part(f"{CONTROL}{kind}")) and library.find_part(part))
+    styles = [card.part(role) for role in ("style", "image_encoder")]
+    try:
+        library.resolve(ModelRequest(card.name, controls=here, style=all(p and library.find_part(p) for p in styles)))
+    except WeftError as error:
+        return error.message
+    return ""
 
 
 def _parts(library: Library) -> None:

@@ -48,6 +48,20 @@ def test_the_list_tells_what_to_type_for_what_is_missing() -> None:
     assert "mossy stone" in said
 
 
+@pytest.mark.parametrize("file", [f"{SD15}/unet/diffusion_pytorch_model.safetensors", "h94/IP-Adapter/models"])
+def test_the_list_tells_what_is_broken(models_folder: Path, tmp_path: Path, file: str) -> None:
+    for source in (SD15, "h94/IP-Adapter"):
+        shutil.copytree(models_folder / source, tmp_path / "some" / source)
+    assert re.search(r"^  sd15 .* ready, without control", listed("--models", tmp_path / "some"), re.MULTILINE)
+    broken = tmp_path / "some" / file
+    broken = broken / "ip-adapter_sd15.safetensors" if broken.is_dir() else broken
+    broken.write_bytes(broken.read_bytes()[:-1])
+    said = listed("--models", tmp_path / "some")
+    assert re.search(
+        rf"^  sd15 .* broken: {re.escape(str(broken))} has .* bytes, its header tells of", said, re.MULTILINE
+    )
+
+
 def test_what_needs_no_files_is_whole() -> None:
     assert weft("models", "check", "exemplar")[:2] == (0, "exemplar needs no files: it is always there\n")
 
