@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from weft_server.able import check_able
+from weft_server.able import EMBEDDED, check_able
 from weft_server.local import local_server
 from weft_server.terminal import Display, display, say
 from weft_wire.client import Client
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult, ProgressEvent, StateEvent, WarningEvent
 from weft_wire.jobs import task_named
-from weft_wire.parameters import to_mapping
+from weft_wire.jobs.networks import NETWORK
+from weft_wire.parameters import params_of, to_mapping
 from weft_wire.transfer import Submission
 
 __all__ = ["follow", "run_job"]
@@ -49,6 +50,8 @@ def run_job(
     files and returns their paths. `models`: folders of models for a server that is started here. Raises whatever goes
     wrong, in one line."""
     _check(task, params, arrays, labels)
+    if unheeded := _unheeded(params):
+        say(f"note: {EMBEDDED} does not heed {', '.join(unheeded)} (choose a network: --model NAME)")
     started = time.monotonic()
     here = partial(check_able, task, to_mapping(params), arrays, models, {})
     with _stopped_by_signals(), _connected(address, models, here) as client:
@@ -70,6 +73,15 @@ def _check(task: str, params: Any, arrays: dict[str, np.ndarray], labels: Sequen
         continue  # it looks at the values on the way
     if hasattr(params, "case"):
         find_case(params.case)
+
+
+def _unheeded(params: Any) -> list[str]:
+    """Options for networks that were given to the embedded denoiser."""
+    if getattr(params, "model", "") != EMBEDDED:
+        return []
+    rows = [field for field, _, rule in params_of(type(params)) if rule.section == NETWORK]
+    changed = [field.name for field in rows if getattr(params, field.name) != field.default]
+    return [f"--{name.replace('_', '-')}" for name in changed]
 
 
 @contextmanager

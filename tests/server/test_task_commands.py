@@ -170,3 +170,10 @@ def test_previews_of_splats_are_rows_of_1024_colours(home: Path) -> None:
 def test_what_the_server_cannot_know_is_refused_at_once() -> None:
     assert "no synchronisation case" in refused("illusion", "moss", "rust", "-o", "x.png", "--case", "99")
     assert not Path("x.png").exists()
+
+
+def test_options_for_networks_are_told_of_where_none_heeds_them() -> None:
+    wide = ["panorama", "-o", "wide.png", "--prompt", "moss", "--shape", "wide", "--width", "256", "--height", "64"]
+    said = done(*wide, "--window", "64", "--loras", "rusty", "--no-view-attention")
+    assert said.startswith("note: exemplar does not heed --loras, --view-attention (choose a network: --model NAME)\n")
+    assert "does not heed" not in done(*wide, "--window", "64")
