@@ -57,7 +57,9 @@ def unload(name: str) -> Iterator[Event]:
         held = _bytes_held()
         gone = cache().unload(name or None)
         freed = held - _bytes_held()
-    yield Result({}, {"unloaded": gone, "bytes": freed})
+    yield Result(
+        {}, {"unloaded": list(dict.fromkeys(gone)), "bytes": freed}
+    )  # one card, with other parts, may be twice
 
 
 def _bytes_held() -> int:
