@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 # In the order of the panel, with labels for a narrow sidebar; settings that are not named here follow with their own.
-LABELS: Mapping[str, str | None] = {
+LABELS = {
     "control": "Follow",
     "style_scale": "Reference",
     "negative_prompt": "Avoid",
@@ -44,7 +44,7 @@ LABELS: Mapping[str, str | None] = {
 }
 
 
-def draw_setting(layout: Any, task: SceneTask, settings: Any, name: str, label: str | None = None) -> None:
+def draw_setting(layout: Any, task: SceneTask, settings: Any, name: str, label: str) -> None:
     """One setting, if it matters. What is left to the model is a button with what the model makes of it; a value of
     one's own has a button beside it that gives it back to the model."""
     if not matters(name, task, settings):
@@ -56,7 +56,7 @@ def draw_setting(layout: Any, task: SceneTask, settings: Any, name: str, label: 
     split = layout.split(factor=0.4)
     left = split.row()
     left.alignment = "RIGHT"
-    left.label(text=label or settings.bl_rna.properties[name].name)
+    left.label(text=label)
     right = split.row(align=True)
     right.use_property_split = False
     if getattr(settings, name):
@@ -81,7 +81,7 @@ def draw_model(layout: Any, task: SceneTask, settings: Any) -> None:
     """What the chosen model heeds."""
     order = [*LABELS, *task.network]
     for name in dict.fromkeys(name for name in order if name in task.network):
-        draw_setting(layout, task, settings, name, LABELS.get(name))
+        draw_setting(layout, task, settings, name, LABELS.get(name) or settings.bl_rna.properties[name].name)
 
 
 def draw_remark(layout: Any, settings: Any) -> None:
@@ -141,7 +141,7 @@ def draw_unloading(layout: Any) -> None:
     if len(cards()) < 2:
         return
     layout.separator()
-    layout.operator("weft.unload_models", text="Unloading …" if UNLOADING.pending else None)
+    layout.operator("weft.unload_models", text="Unloading …" if UNLOADING.pending else "Unload Models")
     if UNLOADING.error is not None:
         draw_text(layout, *describe(UNLOADING.error), icon="ERROR")
     elif UNLOADING.message:

@@ -93,6 +93,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="module")
+def served(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """`weft serve` with tiny models of every kind."""
+    home = tmp_path_factory.mktemp("weft")
+    options = ["--port", "0", "--home", str(home), "--models", str(models_folder)]
+    process = ServerProcess(home, [server_python(), "-m", "weft_server.cli", "serve", *options])
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="module")
 def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A real server whose tasks are those of practice_addon.py."""
     home = tmp_path_factory.mktemp("weft")
