@@ -160,7 +160,7 @@ def _summarise(task: str, info: dict[str, Any], files: list[Path], seconds: floa
         say(f"kept as they came: {100 * float(info['kept']):.1f} % of the texels")
     if measured := [f"{name} {_plain(info[name])}" for name in MEASURES if info.get(name) is not None]:
         say(f"measured: {', '.join(measured)}")
-        say(f"seconds: {', '.join(f'{phase} {spent:.1f}' for phase, spent in info.get('seconds', {}).items())}")
+        say(f"seconds: {', '.join(f'{phase} {spent:.2f}' for phase, spent in info.get('seconds', {}).items())}")
     say(f"wrote {', '.join(map(str, files))} in {seconds:.1f} s")
 
 

@@ -16,8 +16,10 @@ from practice_shapes import box
 from weft.errors import InvalidInput
 from weft.models.cards import card_named
 from weft.models.library import Library
+from weft.models.networks.image_model import Control
 from weft.models.requests import parse
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
+from weft.tasks.guide import guide_of
 from weft.tasks.illusion import illusion
 from weft.tasks.network import Network
 from weft.tasks.panorama import panorama
@@ -256,6 +258,13 @@ def test_an_illusion_is_painted_from_words(make, name: str, third: str):
 def test_an_illusion_of_a_network_is_refused(make, changes: dict[str, Any], says: str):
     with pytest.raises(InvalidInput, match=says):
         list(illusion(network=make("sd15", geometry=False), **{**ILLUSION, **changes}))
+
+
+def test_the_sheet_shows_a_view_that_sees_something():
+    blank, seen = torch.zeros(3, 8, 8), torch.rand(3, 8, 8)
+    for images, shown in ((torch.stack([blank, seen]), seen), (torch.stack([blank, blank]), blank)):
+        guide = guide_of([Control("depth", images)])
+        assert np.array_equal(guide.picture, shown.permute(1, 2, 0).numpy())
 
 
 def test_words_that_are_not_read_are_told_once(make):

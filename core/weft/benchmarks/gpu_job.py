@@ -1,6 +1,6 @@
 """The mesh-texture job of `weft bench gpu`, step by step under a clock, and the same pictures one after the other.
 
-The job is SyncTweedies over latents (Kim et al. 2024, Section 4.2): views of a mesh under depth control, a latent
+The job is SyncTweedies over latents (Kim et al. 2024): views of a mesh under depth control, a latent
 texture that all views share in the first part of the steps, attention between neighbours, then every view decoded and
 all of them baked into one texture. The plain way is diffusers' own pipeline, called once for every view.
 """

@@ -1,6 +1,6 @@
 """SyncTweedies where the canonical space holds colours and the network denoises latents.
 
-Kim, Koo, Yeo, Sung 2024, Section 4.3 and Appendix: for Gaussian splats Tweedie's x0 is decoded first, aggregated as
+Kim, Koo, Yeo, Sung 2024 (SyncTweedies): for Gaussian splats Tweedie's x0 is decoded first, aggregated as
 images, and encoded again. With D the decoder and E the encoder, F is here
 
     F(x0) = x0 + E(F_rgb(D(x0))) - E(D(x0)),

@@ -34,5 +34,7 @@ def guide_of(controls: Sequence[Control], image: Tensor | None = None) -> Guide:
     if image is not None:
         return Guide("before", image[0].permute(1, 2, 0).numpy() * np.float32(0.5) + np.float32(0.5))
     if controls:
-        return Guide(controls[0].kind, controls[0].images[0].permute(1, 2, 0).numpy())
+        images = controls[0].images
+        shows = [i for i, view in enumerate(images) if view.std() > 0]  # of a panorama the first may see only the sky
+        return Guide(controls[0].kind, images[shows[0] if shows else 0].permute(1, 2, 0).numpy())
     return Guide("no guide", np.full((64, 64, 3), 0.5, np.float32))

@@ -1,6 +1,6 @@
 """An illusion painted by a network: every view from words of its own, agreeing as images at every step.
 
-Latents are not what a turned or cut picture is made of (Geng et al. 2024, *Visual Anagrams*, Section 3.3), so the views
+Latents are not what a turned or cut picture is made of (Geng et al. 2024, *Visual Anagrams*), so the views
 share the images that their latents decode to (`methods.decoded`).
 """
 

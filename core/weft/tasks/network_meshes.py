@@ -1,6 +1,6 @@
 """Meshes painted by a network: views in latents over the texels, decoded and baked at the end.
 
-Kim et al. 2024, Section 4.2: views of the mesh under depth control, words that name the side, attention between
+Kim et al. 2024 on meshes: views of the mesh under depth control, words that name the side, attention between
 neighbours. A texture that is there is noised to a part of the schedule (SDEdit), or shown to a model that edits.
 """
 

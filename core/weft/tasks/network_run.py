@@ -27,7 +27,7 @@ from weft.spaces.linear import LinearSpace, identity
 __all__ = ["BAKE_EXPONENT", "Held", "NetworkRun", "RunStep", "Spaces", "begin"]
 
 SHOWN = 10  # steps of a run, at most, after which the colours are looked at: on a GPU that costs as much as a step
-BAKE_EXPONENT = 6.0  # of a view's weight in the last synchronisation (Kim et al. 2024, Appendix)
+BAKE_EXPONENT = 6.0  # of a view's weight in the last synchronisation (Kim et al. 2024)
 
 
 @dataclass(frozen=True, eq=False)

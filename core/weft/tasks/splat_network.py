@@ -1,6 +1,6 @@
 """Splats painted by a network: many views whose decoded images agree through the splats' colours at every step.
 
-Kim et al. 2024, Section 4.3: a view mixes many splats, so latents cannot be shared; Tweedie's x0 is decoded, the
+Kim et al. 2024 on splats: a view mixes many splats, so latents cannot be shared; Tweedie's x0 is decoded, the
 colours that explain all images best are solved for, and their renders are encoded again (`methods.decoded`).
 """
 

@@ -5,7 +5,7 @@
 | Stable Diffusion 3 | CLIP-L, CLIP-G, T5 | the CLIPs' last but one, side by side, then T5's last | both projections |
 | FLUX.2 klein       | Qwen3              | three of its layers side by side, of a turn in a talk | none             |
 
-Stable Diffusion 3 was trained to do without T5 (Esser et al. 2024, Section 5.3): zeros stand for it where it is not
+Stable Diffusion 3 was trained to do without T5 (Esser et al. 2024): zeros stand for it where it is not
 there. Negative words are encoded like others, "" too.
 """
 

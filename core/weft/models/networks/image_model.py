@@ -30,7 +30,7 @@ class Control:
 
 @dataclass(frozen=True)
 class ViewNeighbours:
-    """Whose keys and values each view attends to (Kim et al. 2024, Appendix; Liu et al. 2023, SyncMVD)."""
+    """Whose keys and values each view attends to (Kim et al. 2024; Liu et al. 2023, SyncMVD)."""
 
     keys: tuple[tuple[int, ...], ...]  # [N] of views, the view itself among them
     front: tuple[int, ...]  # [N] the view that each one also looks at while t > 800, for half of the result

@@ -1,6 +1,6 @@
 """Views that look at each other: self-attention of a U-Net over the keys and values of neighbouring views.
 
-Kim et al. 2024 (SyncTweedies, Appendix), after Liu et al. 2023 (SyncMVD). With q, K, V the queries, keys and values of
+Kim et al. 2024 (SyncTweedies), after Liu et al. 2023 (SyncMVD). With q, K, V the queries, keys and values of
 one self-attention layer, n(i) the neighbours of view i and f(i) its front view,
 
     view i      softmax(q_i [K_j]ᵀ/√d) [V_j],  j in n(i)      tokens of all neighbours in one softmax
