@@ -15,6 +15,7 @@ __all__ = [
     "MESH",
     "MESH_DIMENSIONS",
     "PICTURE_DIMENSIONS",
+    "SPLATS",
     "TURNTABLE",
     "cameras_param",
     "case_param",
@@ -33,6 +34,13 @@ MESH = (
 CAMERAS = (
     ArraySpec("camera.poses", "f4", ("N", 4, 4), "camera to world, +X right, +Y up, looking along -Z"),
     ArraySpec("camera.intrinsics", "f4", ("N", 6), "fx fy cx cy width height, in pixels"),
+)
+SPLATS = (
+    ArraySpec("splats.means", "f4", ("S", 3), "positions", required=True),
+    ArraySpec("splats.quaternions", "f4", ("S", 4), "rotations, w x y z, of any length but 0", required=True),
+    ArraySpec("splats.log_scales", "f4", ("S", 3), "natural logarithms of the standard deviations", required=True),
+    ArraySpec("splats.logits", "f4", ("S",), "opacity before the sigmoid", required=True),
+    ArraySpec("splats.dc", "f4", ("S", 3), "the colours so far, as in the result: the report shows them"),
 )
 EXEMPLAR = ArraySpec("exemplar", "u1", ("H", "W", 3), "reference image, sRGB, row 0 is the top")
 CONTACT_SHEET = ArraySpec("contact_sheet", "u1", ("H", "W", 3), "what went in, on the way, and what came out (report)")

@@ -47,11 +47,7 @@ SPLAT_TEXTURE = Task(
     help="give Gaussian splats new colours, from words or from a picture",
     params=SplatTextureParams,
     inputs=(
-        ArraySpec("splats.means", "f4", ("S", 3), "positions", required=True),
-        ArraySpec("splats.quaternions", "f4", ("S", 4), "rotations, w x y z, of any length but 0", required=True),
-        ArraySpec("splats.log_scales", "f4", ("S", 3), "natural logarithms of the standard deviations", required=True),
-        ArraySpec("splats.logits", "f4", ("S",), "opacity before the sigmoid", required=True),
-        ArraySpec("splats.dc", "f4", ("S", 3), "the colours so far, as in the result: the report shows them"),
+        *parts.SPLATS,
         parts.EXEMPLAR,
         *parts.CAMERAS,
     ),

@@ -1,0 +1,46 @@
+"""What a job on views asks of an editor, whatever edits: quotients of light, patches of a style, or a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from torch import Tensor
+
+from weft.denoiser import Denoiser
+from weft.schedule import Schedule
+from weft.spaces.linear import LinearSpace
+
+__all__ = ["ViewEditor"]
+
+
+class ViewEditor(Protocol):
+    """A 2D editor A of N views, bound to what it is to make of them, and A', told of one edited view.
+
+    It denoises x [N, C, h, w] of a kind of its own (logarithms of shading quotients, sRGB images, latents), roughly
+    within [-1, 1]; `images` makes pictures of it. Everything is deterministic for one seed.
+    """
+
+    @property
+    def schedule(self) -> Schedule: ...
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """N, C, h, w of x."""
+        ...
+
+    def editor(self, seed: int) -> Denoiser:
+        """A: every view for itself, as far as the model goes. Serves one trajectory."""
+        ...
+
+    def prior(self, reference: int, edited: Tensor, seed: int) -> Denoiser:
+        """A': what the edit x0 `edited` [C, h, w] of view `reference` says of all views. Serves one trajectory."""
+        ...
+
+    def agreed(self, space: LinearSpace) -> Callable[[Tensor], Tensor]:
+        """F on estimates x0 [N, C, h, w] through `space`, which has the views' pixels."""
+        ...
+
+    def images(self, x0: Tensor) -> Tensor:
+        """The edited views [N, 3, H, W] in [-1, 1], sRGB."""
+        ...
