@@ -27,7 +27,7 @@ from torch import Tensor
 from weft.denoiser import Denoiser
 from weft.errors import InvalidInput, UnknownName
 from weft.methods.coupled_sampling import Trajectory, coupled
-from weft.schedule import NoiseLevel, Schedule
+from weft.schedule import CLEAN, NoiseLevel, Schedule
 from weft.stepper import ddim
 
 __all__ = ["WAYS", "EditStep", "Models", "Way", "edited_views", "find_way"]
@@ -74,12 +74,13 @@ WAYS: dict[str, Way] = {row.name: row for row in _ROWS}
 class Models:
     """What a way is put together from; all take and give [N, C, H, W].
 
-    `agreed` is F on estimates, None where no geometry is known; `prior` None where there is no multi-view model.
+    `agreed` is F on the estimates made at a level, None where no geometry is known; `prior` None where there is no
+    multi-view model.
     """
 
     editor: Denoiser
     prior: Denoiser | None = None
-    agreed: Callable[[Tensor], Tensor] | None = None
+    agreed: Callable[[Tensor, NoiseLevel], Tensor] | None = None
 
     def estimate(self, name: str) -> Denoiser:
         """The denoiser that a row calls "editor", "prior", "mean" or "tied"."""
@@ -94,7 +95,7 @@ class Models:
 
     def _tied(self, x: Tensor, level: NoiseLevel, /) -> Tensor:
         assert self.agreed is not None
-        return self.agreed(self.editor(x, level))
+        return self.agreed(self.editor(x, level), level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def edited_views(
         last = step.index == step.total - 1
         if last and way.agree:
             assert models.agreed is not None
-            step = EditStep(step.index, step.total, step.level, models.agreed(step.x0))
+            step = EditStep(step.index, step.total, step.level, models.agreed(step.x0, CLEAN))
         yield step
 
 

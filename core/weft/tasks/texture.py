@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,13 @@ from torch import Tensor
 
 from weft.geometry.camera import Camera
 from weft.geometry.mesh import Mesh
-from weft.geometry.unwrap import unwrap
-from weft.geometry.uv import uv_problems
 from weft.spaces.surface import build_surface
 from weft.tasks.brushes import Palette
-from weft.tasks.events import Event, Progress, Result, Warning
+from weft.tasks.events import Event, Progress, Result
 from weft.tasks.network import Network
 from weft.tasks.painting import Clock, Painting, check_request, preview_stride
 from weft.tasks.report import texture_of
+from weft.tasks.unwrapped import with_uvs
 from weft.tasks.view_plan import plan_views
 
 __all__ = ["texture", "warm_up"]
@@ -59,7 +57,7 @@ def texture(
     yield from palette.prepare(clock, size=size, pattern_scale=pattern_scale, decals=decals)
     yield Progress("prepare", 1, 2, "reading UVs")
     with clock.phase("unwrap"):
-        ready, made, warnings = _with_uvs(meshes, texture_size)
+        ready, made, warnings = with_uvs(meshes, texture_size)
     yield from warnings
     yield Progress("prepare", 2, 2, "placing cameras")
     with clock.phase("cameras"):
@@ -76,24 +74,6 @@ def texture(
     info: dict[str, Any] = {"material": palette.material}
     yield from painting.finish(info, arrays)
     yield Result(arrays, info)
-
-
-def _with_uvs(meshes: Sequence[Mesh], texture_size: int) -> tuple[list[Mesh], dict[int, np.ndarray], list[Warning]]:
-    """The meshes with usable UVs, the UVs that were made, and why."""
-    ready, made, warnings = list(meshes), {}, []
-    for i, mesh in enumerate(meshes):
-        problem = uv_problems(mesh)
-        if problem is None:
-            continue
-        if mesh.corner_uv is not None:
-            warnings.append(
-                Warning(f"{mesh.name!r} was unwrapped anew: {problem}", "unwrap it yourself to keep its UVs")
-            )
-        ready[i] = unwrap(replace(mesh, corner_uv=None), texture_size)
-        uv = ready[i].corner_uv
-        assert uv is not None
-        made[i] = uv
-    return ready, made, warnings
 
 
 def warm_up() -> None:

@@ -30,7 +30,7 @@ class ViewsParams(NetworkParams):
         0.4, minimum=0, maximum=1, help="how much coupled models take of each other's estimate at every step"
     )
     coupling_lambda: float = param(
-        0.0, minimum=0, maximum=100, zero="coupling counts", help="the paper's lambda instead, which depends on the steps"
+        0.0, minimum=0, maximum=100, zero="coupling counts", help="the paper's lambda instead; it depends on steps"
     )  # fmt: skip
     reference: int = param(
         0, minimum=1, maximum=64, zero="the one that sees most", help="the view that is edited first, from 1"
@@ -60,7 +60,7 @@ RESULTS = (
     ArraySpec("view.images", "u1", ("N", "H", "W", 3), "the edited views, sRGB"),
     ArraySpec("camera.poses", "f4", ("N", 4, 4), "of the views, camera to world, as in the input"),
     ArraySpec("camera.intrinsics", "f4", ("N", 6), "fx fy cx cy width height, in pixels"),
-    ArraySpec("texture.<i>", "u1", ("T", "T", 3), "the edit baked into a texture of object i, sRGB, row 0 is v = 1"),
+    ArraySpec("texture.<i>", "u1", ("H", "W", 3), "the edit baked into a texture of object i, sRGB, row 0 is v = 1"),
     ArraySpec("mesh.<i>.uv", "f4", ("F", 3, 2), "the coordinates made for object i, if it came without"),
     ArraySpec("splats.dc", "f4", ("S", 3), "the edit baked into the splats' harmonics of degree 0"),
     parts.CONTACT_SHEET,
