@@ -42,9 +42,9 @@ def first(schedule: Schedule, seed: int = 0) -> Tensor:
     return schedule.levels[0].sigma * gaussian(SHAPE, generator(seed))
 
 
-def result(way: str, models: Models, schedule: Schedule | None = None, strength: float = 0.4, **options) -> Tensor:
+def result(way: str, models: Models, schedule: Schedule | None = None, strength: float = 0.4, **changes: Any) -> Tensor:
     schedule = schedule or stable_diffusion(STEPS)
-    options: dict[str, Any] = {"noise": source()} | options
+    options = {"noise": source()} | changes
     *_, step = edited_views(find_way(way), models, schedule, first(schedule), strength=strength, **options)
     assert step.index == step.total - 1
     return step.x0

@@ -1,4 +1,4 @@
-"""Many thin curved strokes, one over the other: grass, hair, straw."""
+"""Many thin curved strokes, one over the other: grass, hair, paint."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["draw_blades"]
 
 
 @kernel
-def draw_blades(n, root, tip, bend, width):
+def draw_blades(n, root, tip, bend, width, taper):
     """Draw blades in order, later ones on top, on a periodic tile of n×n pixels.
 
     `root`, `tip` f4 [M, 2] (x, y) in tiles, `bend` f4 [M] how far the middle is pushed sideways, `width` f4 [M] at the
-    root. Returns the blade i4 [n, n] (-1: none), the place along it (0 root .. 1 tip) and across it (-1 .. 1).
+    root, which shrinks by 1 - t^taper. Returns the blade i4 [n, n] (-1: none), the place along it (0 root .. 1 tip) and across it (-1 .. 1).
     """
     blade = np.full((n, n), -1, np.int32)
     along = np.zeros((n, n), np.float32)
@@ -36,7 +36,7 @@ def draw_blades(n, root, tip, bend, width):
                 if t < 0 or t > 1:
                     continue
                 side = -x * uy + y * ux - 4 * bend[m] * t * (1 - t)
-                half = 0.5 * width[m] * (1 - t * t)
+                half = 0.5 * width[m] * (1 - t**taper)
                 if abs(side) < half:
                     blade[i % n, j % n] = m
                     along[i % n, j % n] = t

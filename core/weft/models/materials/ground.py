@@ -81,7 +81,7 @@ def grass(c: Canvas) -> np.ndarray:
     tip = root + (length * np.stack([np.cos(lean), np.sin(lean)])).T.astype(np.float32)
     bend = (0.13 * length * rng.standard_normal(count)).astype(np.float32)
     width = rng.uniform(0.014, 0.024, count).astype(np.float32)
-    blade, along, across = draw_blades(c.n, root, tip, bend, width)
+    blade, along, across = draw_blades(c.n, root, tip, bend, width, np.float32(2))
     layer = np.linspace(0, 1, count, dtype=np.float32)[blade]
     tone = rng.random(count, dtype=np.float32)[blade]
     green = ramp(0.45 * layer + 0.30 * along + 0.30 * tone, "12240c", "25451a", "43702a", "71983a", "a9c258", "d6df8a")
