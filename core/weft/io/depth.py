@@ -8,16 +8,13 @@ an eighth of the distance of its brightest. Without a 0 its values are distances
 from __future__ import annotations
 
 import io
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from weft.errors import InvalidImage, InvalidInput, MissingDependency
+from weft.errors import InvalidImage, InvalidInput
+from weft.io.exr import read_channels
 from weft.io.files import read_file
 
 __all__ = ["check_distances", "load_depth"]
@@ -60,40 +57,13 @@ def check_distances(depth: np.ndarray, name: str = "the depth map") -> np.ndarra
 
 
 def _read_exr(path: Path) -> np.ndarray:
-    read_file(path)  # one clear line where there is no such file
-    try:
-        import OpenEXR
-    except ImportError:
-        raise MissingDependency("reading EXR files needs the package OpenEXR", "pip install OpenEXR") from None
-    try:
-        with _hushed(), OpenEXR.File(str(path), separate_channels=True) as opened:
-            channels: dict[str, Any] = {name: channel.pixels for name, channel in opened.channels().items()}
-    except (RuntimeError, OSError, ValueError, TypeError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        message = f"{str(path)!r} is damaged, cut short or no EXR: {reason}"
-        raise InvalidImage(message, "copy it again or export it again") from None
+    channels = read_channels(path)
     last = {name: name.rpartition(".")[2].upper() for name in channels}
     named = [name for wanted in _CHANNELS for name in channels if last[name] == wanted]
     if not named:
         found = ", ".join(channels) or "none"
         raise InvalidImage(f"{str(path)!r} has no depth channel, but {found}", "export the depth as a channel Z")
     return np.asarray(channels[named[0]], np.float32)
-
-
-@contextmanager
-def _hushed() -> Iterator[None]:
-    """OpenEXR prints a dozen lines about a damaged file, most of them past Python; the error that it raises says
-    enough."""
-    saved = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        with redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
 
 
 def _read_levels(path: Path) -> np.ndarray:

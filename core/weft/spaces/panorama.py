@@ -1,7 +1,6 @@
 """A full sphere as an equirectangular image, seen through perspective views from its centre.
 
-Directions are Blender's for a World texture: +Z is up and the image's middle looks along +X, its left quarter line
-along +Y, its right one along -Y, so longitudes grow to the right as seen from inside. Row 0 is the zenith.
+Directions are Blender's for a World texture (`weft.geometry.equirectangular`).
 
 Views look cells up by nearest neighbour: noise stays white. The panorama's side is a gather, in which each cell reads
 the views that see it: near the poles an equirectangular image has many more cells than the views have pixels there,
@@ -18,6 +17,7 @@ import numpy as np
 
 from weft.errors import InvalidInput
 from weft.geometry.camera import Camera
+from weft.geometry.equirectangular import cell_directions, place
 from weft.spaces.gathering import gathering
 from weft.spaces.linear import LinearSpace
 from weft.spaces.sparse import SparseMatrix
@@ -29,23 +29,6 @@ FIELD_OF_VIEW = 72.0  # degrees, and
 _AZIMUTH_STEP = 0.625  # of it between neighbours of the level ring: eight views 45° apart (Kim et al. 2024)
 _ELEVATION_STEP = 0.75  # of it between rings
 _KEPT = 4  # views that a cell reads, at most
-
-
-def cell_directions(height: int) -> np.ndarray:
-    """f4 [H, 2H, 3]: the unit direction of each cell's centre."""
-    elevation = np.pi * (0.5 - (np.arange(height) + 0.5) / height)[:, None]
-    azimuth = np.pi * ((np.arange(2 * height) + 0.5) / height - 1)[None]
-    x, y = np.cos(elevation) * np.cos(azimuth), -np.cos(elevation) * np.sin(azimuth)
-    return np.stack([x, y, np.broadcast_to(np.sin(elevation), x.shape)], -1).astype(np.float32)
-
-
-def place(directions: np.ndarray, height: int) -> np.ndarray:
-    """f8 [..., 2]: (row, column) in pixel index coordinates (0 is the first centre) of directions [..., 3] of any
-    length. Columns lie in [-0.5, 2H - 0.5]."""
-    x, y, z = np.moveaxis(np.asarray(directions, np.float64), -1, 0)
-    u = 0.5 - np.arctan2(y, x) / (2 * np.pi)
-    v = 0.5 - np.arctan2(z, np.hypot(x, y)) / np.pi
-    return np.stack([v * height - 0.5, u * 2 * height - 0.5], -1)
 
 
 def ring_directions(fov: float = FIELD_OF_VIEW) -> list[tuple[float, float]]:
