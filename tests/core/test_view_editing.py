@@ -44,7 +44,7 @@ def first(schedule: Schedule, seed: int = 0) -> Tensor:
 
 def result(way: str, models: Models, schedule: Schedule | None = None, strength: float = 0.4, **changes: Any) -> Tensor:
     schedule = schedule or stable_diffusion(STEPS)
-    options = {"noise": source()} | changes
+    options: dict[str, Any] = {"noise": source()} | changes
     *_, step = edited_views(find_way(way), models, schedule, first(schedule), strength=strength, **options)
     assert step.index == step.total - 1
     return step.x0

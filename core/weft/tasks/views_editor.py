@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from weft.denoiser import Denoiser
@@ -27,6 +28,20 @@ class ViewEditor(Protocol):
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """N, C, h, w of x."""
+        ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def eta(self) -> float:
+        """How much of a step's noise is new, in [0, 1], where the way that is gone leaves it open: 1 forgets what views
+        disagreed about, 0 is what networks are sampled with."""
+        ...
+
+    @property
+    def clean(self) -> Tensor | None:
+        """x0 [N, C, h, w], on the CPU, that is noised at the schedule's first level; None: begin from noise alone."""
         ...
 
     def editor(self, seed: int) -> Denoiser:
