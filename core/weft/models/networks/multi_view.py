@@ -2,8 +2,8 @@
 
 The B of *Coupled Diffusion Sampling for Training-Free Multi-View Image Editing* (CVPR 2026). Of N views some are given
 as clean pictures (the references: those that were edited first), of all the cameras are known, and the denoiser that
-`bind` returns takes and gives latents [N, C, h, w] of all N together: every view depends on every other one. References
-are among the N and are denoised like the rest, so that the latents of a 2D editor of the same views fit them one by one.
+`bind` returns takes and gives latents [N, C, h, w] of all N together: every view depends on every other one.
+References are among the N and denoised like the rest, so that the latents of a 2D editor of the same views fit them.
 
 Cameras are those of `geometry.camera`; pictures [-1, 1]. Latents are those of `codec`; whether they are the editor's is
 asked of the cards (`prior_cards.check_partners`). Nothing is drawn at random: equal calls give equal results.
