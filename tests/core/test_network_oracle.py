@@ -68,7 +68,7 @@ class Oracle:
     """An ImageModel whose views are `answer()` [N, 3, H, W] in [-1, 1]."""
 
     card, codec, levels = CARD, Averages(), Levels()
-    device, unit, controls = torch.device("cpu"), 2 * FACTOR, frozenset()
+    device, unit, controls, styled = torch.device("cpu"), 2 * FACTOR, frozenset(), False
 
     def __init__(self, answer: Callable[[], Tensor]) -> None:
         self.answer, self.batches = answer, Batches()

@@ -11,6 +11,7 @@ x0 stays as it is, to the bit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -20,7 +21,7 @@ from weft.denoiser import Denoiser
 from weft.schedule import NoiseLevel
 from weft.spaces.linear import LinearSpace
 
-__all__ = ["ImageCodec", "SynchronizedImages"]
+__all__ = ["ImageCodec", "SynchronizedImages", "through_images"]
 
 
 class ImageCodec(Protocol):
@@ -29,6 +30,12 @@ class ImageCodec(Protocol):
     def encode(self, images: Tensor) -> Tensor: ...
 
     def decode(self, latents: Tensor) -> Tensor: ...
+
+
+def through_images(x0: Tensor, codec: ImageCodec, agreed: Callable[[Tensor], Tensor]) -> Tensor:
+    """x0 + E(F(D(x0))) - E(D(x0)) for latents x0 [N, C, h, w] and F = `agreed` on images [N, 3, H, W] in [-1, 1]."""
+    images = codec.decode(x0).float().clamp(-1, 1).contiguous()  # of one layout: convolutions round by it
+    return x0 + (codec.encode(agreed(images).contiguous()) - codec.encode(images)).to(x0)
 
 
 class SynchronizedImages:
@@ -42,7 +49,8 @@ class SynchronizedImages:
         self.z = torch.zeros(0)
 
     def __call__(self, x: Tensor, level: NoiseLevel, /) -> Tensor:
-        x0 = self.denoiser(x, level)
-        images = self.codec.decode(x0).float().clamp(-1, 1)
+        return through_images(self.denoiser(x, level), self.codec, self._agreed)
+
+    def _agreed(self, images: Tensor) -> Tensor:
         agreed, self.z = self.space.synchronize(images)
-        return x0 + (self.codec.encode(agreed.contiguous()) - self.codec.encode(images))
+        return agreed

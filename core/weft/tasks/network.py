@@ -122,11 +122,12 @@ class Network:
         image: Tensor | None = None,
         mask: Tensor | None = None,
         style: np.ndarray | None = None,
+        background: Tensor | None = None,
         neighbours: ViewNeighbours | None = None,
     ) -> Conditioning:
         """What the views should show. `drawn(kinds)` makes control images [N, 3, H, W] in [0, 1]; None: there is no
         geometry to draw. `style`: f4 [h, w, 3] in [0, 1], heeded by models with a style adapter; those that light
-        by a background are shown it as that. Other arguments as in `Conditioning`."""
+        by a background are shown it as that unless there is a `background`. Other arguments as in `Conditioning`."""
         if self.edits and image is None:
             raise InvalidInput(f"{self.card.name} edits what is there, and there is nothing", "use `retexture`")
         kinds = [wish.kind for wish in self.controls]
@@ -135,6 +136,8 @@ class Network:
                 f"{', '.join(kinds)} cannot be drawn without geometry", "give depth or meshes, or control = none"
             )
         images = drawn(kinds) if kinds and drawn is not None else {}
+        if "background" in self.card.needs:
+            background = _behind(style, len(prompts), image) if background is None else background
         return Conditioning(
             tuple(prompts),
             negative=self.negative,
@@ -143,7 +146,7 @@ class Network:
             controls=tuple(Control(w.kind, images[w.kind], w.scale, w.start, w.end) for w in self.controls),
             image=image if self.edits else None,
             mask=mask if self.edits else None,
-            background=_behind(style, len(prompts), image) if "background" in self.card.needs else None,
+            background=background if "background" in self.card.needs else None,
             style=as_planes(style[None])[0] if style is not None and self.card.part("style") is not None else None,
             style_scale=self.style_scale,
             neighbours=neighbours if self.view_attention else None,

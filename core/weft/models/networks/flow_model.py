@@ -41,6 +41,7 @@ class FlowModel:
     """
 
     controls: frozenset[str] = frozenset()
+    styled = False
 
     def __init__(self, components: Components, *, batches: Batches | None = None) -> None:
         self.family = FLOW_FAMILIES[components.card.family]

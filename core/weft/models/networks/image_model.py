@@ -125,6 +125,11 @@ class ImageModel(Protocol):
         """The kinds of pictures that it can follow."""
         ...
 
+    @property
+    def styled(self) -> bool:
+        """Whether it is loaded with an adapter that takes a picture for a prompt."""
+        ...
+
     def levels_at(self, height: int, width: int) -> NoiseLevels:
         """The levels for images of this size in pixels: some networks walk others for larger ones."""
         ...

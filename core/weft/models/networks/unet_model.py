@@ -58,6 +58,10 @@ class UNetModel:
     def controls(self) -> frozenset[str]:
         return self._controls.kinds
 
+    @property
+    def styled(self) -> bool:
+        return self._style.loaded
+
     def levels_at(self, height: int, width: int) -> DiffusionLevels:
         """The same at every size."""
         return self.levels
