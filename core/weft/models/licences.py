@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["APACHE", "MIT", "OPENRAIL", "OPENRAIL_PLUS", "STABILITY", "remark"]
+__all__ = ["APACHE", "MIT", "OPENRAIL", "OPENRAIL_PLUS", "SEVA", "STABILITY", "remark"]
 
 APACHE = "Apache-2.0"
 MIT = "MIT"
 OPENRAIL = "CreativeML OpenRAIL-M"
 OPENRAIL_PLUS = "CreativeML OpenRAIL++-M"
 STABILITY = "Stability AI Community License"
+SEVA = "Stability AI Non-Commercial License"
 
 # What a licence that allows commercial use asks of those who want it.
 CONDITIONS = {STABILITY: "commercial use below 1 M US$ of revenue a year only"}

@@ -28,13 +28,15 @@ class Components:
     controlnets: Mapping[str, torch.nn.Module] = field(default_factory=dict)  # by kind; a union net stands for all
     image_encoder: torch.nn.Module | None = None  # of the style adapter, which is loaded into the network
     tiny_vae: torch.nn.Module | None = None  # for previews
+    adapter: torch.nn.Module | None = None  # that makes many views of a painting network, beside its own weights
     distilled: bool = False  # guidance is in the network's weights: it takes none
 
     @property
     def modules(self) -> tuple[torch.nn.Module, ...]:
         """Each once."""
         needed = (self.network, self.vae, *self.text_encoders, *dict.fromkeys(self.controlnets.values()))
-        return (*needed, *(module for module in (self.image_encoder, self.tiny_vae) if module is not None))
+        more = (self.image_encoder, self.tiny_vae, self.adapter)
+        return (*needed, *(module for module in more if module is not None))
 
     @property
     def bytes(self) -> int:

@@ -20,13 +20,16 @@ from weft.models.library import Resolved
 from weft.models.networks.adapters import add_offset, add_style, fuse_lora
 from weft.models.networks.components import Components
 from weft.models.networks.layouts import Layout, Slot, layout_of
+from weft.models.networks.mv_adapter_weights import read_adapter
 from weft.models.networks.quiet import quietly
 from weft.models.networks.reading import at_rest, read_json, read_network, read_tokenizer
+from weft.models.networks.seva_loading import seva_components
 from weft.models.networks.single_file import SingleFile
 
 __all__ = ["load", "memory_format"]
 
 CONTROL, LORA = "control:", "lora:"
+_ASSEMBLED = {"seva": seva_components}  # families without a base that holds everything
 
 
 class Source(Protocol):
@@ -41,7 +44,10 @@ def load(resolved: Resolved, request: ModelRequest, *, device: torch.device, dty
     The same files give the same bytes. Raises BadCheckpoint for files that are damaged or of another class,
     ModelMismatch for parts that do not fit together, OutOfMemory when the device cannot hold them.
     """
-    paths, layout = resolved.paths, layout_of(resolved.card.family)
+    paths = resolved.paths
+    if resolved.card.family in _ASSEMBLED:
+        return _placed(_ASSEMBLED[resolved.card.family](resolved.card, paths, device, dtype))
+    layout = layout_of(resolved.card.family)
     source, configs = _base(paths, layout)
     network, encoders = _painter(source, configs, paths, request, layout, dtype)
     tokenizers = [read_tokenizer(slot.reader, configs / slot.folder) for slot in _present(layout.tokenizers, configs)]
@@ -62,6 +68,7 @@ def load(resolved: Resolved, request: ModelRequest, *, device: torch.device, dty
             controlnets=_controlnets(paths, dtype),
             image_encoder=image_encoder,
             tiny_vae=read_network(AutoencoderTiny, paths["preview"], dtype) if "preview" in paths else None,
+            adapter=read_adapter(paths["adapter"], network, dtype) if "adapter" in paths else None,
             distilled=_distilled(configs),
         )
     )

@@ -62,6 +62,11 @@ class DiffusionLevels:
         """T, the number of trained timesteps."""
         return len(self._alpha_bars)
 
+    @property
+    def alpha_bars(self) -> np.ndarray:
+        """f8 [T], ᾱ of every trained timestep, the least noisy first."""
+        return self._alpha_bars.copy()
+
     def schedule(self, steps: int) -> Schedule:
         """The levels that DDIM visits in `steps` steps, noisy first, and the one where it ends."""
         bars = self._alpha_bars[self.timesteps(steps)]

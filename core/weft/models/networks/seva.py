@@ -1,7 +1,7 @@
 """SEVA as a multi-view prior: views of a scene from one or more that are known, told of cameras alone.
 
-Zhou et al. 2025, *Stable Virtual Camera: Generative View Synthesis with Diffusion Models*. It was trained in the variance
-exploding form x0 + s ε and divides by √(1 + s²) before it looks, which is the variance-preserving form of the same level:
+Zhou et al. 2025, *Stable Virtual Camera: Generative View Synthesis with Diffusion Models*. It was trained on x0 + s ε
+(variance exploding) and divides by √(1 + s²) before it looks, which is the variance-preserving form of the level:
 
     x0 = (x - σ ε̂(x, known?, rays, picture))/α         α = 1/√(1 + s²), σ = s α
 
@@ -139,8 +139,8 @@ class _Bound:
 
 
 def scene_rays(cameras: Sequence[Camera], reference: int, height: int, width: int) -> np.ndarray:
-    """Rays f4 [N, 6, height, width] as it was trained with them: in the frame of the camera `reference`, axes of OpenCV,
-    in lengths that put this camera `REACH` from the middle of all. Where the world lies and how large it is is lost."""
+    """Rays f4 [N, 6, height, width] as it was trained with them: in the frame of the camera `reference` with axes of
+    OpenCV, in lengths that put it `REACH` from the middle of all. Where the world lies, and how large, is lost."""
     centers = np.stack([camera.center for camera in cameras])
     away = np.linalg.norm(centers - centers.mean(0), axis=1)
     reach = away[reference] if away[reference] > 1e-5 * away.max() else away.max()
