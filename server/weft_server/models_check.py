@@ -16,9 +16,12 @@ from weft_wire.sizes import size_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from weft.models.library import Resolved
+    from weft.denoiser import Denoiser
+    from weft.models.cards import Card
+    from weft.models.library import Library, Resolved
     from weft.models.networks.components import Components
     from weft.models.networks.image_model import ImageModel
+    from weft.models.networks.multi_view import MultiViewModel
     from weft.models.requests import ModelWish
 
 __all__ = ["add_parser"]
@@ -39,19 +42,16 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from weft.models.cards import card_named, notice
+    from weft.models.cards import notice
     from weft.models.library import Library
-    from weft.models.requests import parse
+    from weft.models.prior_cards import card_of
 
     if arguments.name == EMBEDDED:
         say(f"{EMBEDDED} needs no files: it is always there")
         return 0
-    card = card_named(arguments.name)
+    card = card_of(arguments.name)
     library = Library.from_environment(folders_of(arguments))
-    wish = parse(
-        card.name, arguments.checkpoint, arguments.loras, arguments.control or _present(library, card),
-        style=arguments.style,
-    )  # fmt: skip
+    wish = _wish(arguments, library, card)
     if arguments.style and not wish.request.style:
         raise WireError("invalid_input", f"{card.name} has no style adapter", "leave --style out")
     if absent := absent_packages():
@@ -67,26 +67,40 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _wish(arguments: argparse.Namespace, library: Library, card: Card) -> ModelWish:
+    from weft.models.cards import ModelRequest
+    from weft.models.prior_cards import PRIORS
+    from weft.models.requests import ModelWish, parse, parse_controls, parse_loras
+
+    if card.name not in PRIORS:
+        controls = arguments.control or _present(library, card)
+        return parse(card.name, arguments.checkpoint, arguments.loras, controls, style=arguments.style)
+    parse_controls(arguments.control or "none", card)  # it has none: anything is refused
+    return ModelWish(ModelRequest(card.name, arguments.checkpoint, parse_loras(arguments.loras)))
+
+
 def _present(library: Any, card: Any) -> str:
     """All controls whose nets are here."""
     kinds = [kind for kind in card.controls if library.find_part(card.part(f"control:{kind}"))]
     return ", ".join(kinds) or "none"
 
 
-def _loaded(resolved: Resolved, wish: ModelWish) -> ImageModel:
+def _loaded(resolved: Resolved, wish: ModelWish) -> ImageModel | MultiViewModel:
     """The model; one line for each of its networks."""
     import torch
 
     with importing():
         from weft.models.networks.loading import load
         from weft.models.networks.open_model import open_model
+        from weft.models.networks.open_multi_view import open_multi_view
+    from weft.models.prior_cards import PRIORS
     from weft_server.loaded_models import device, dtype_on
 
     torch.set_num_threads(1)
     where = device()
     started = time.perf_counter()
     components = load(resolved, wish.request, device=where, dtype=dtype_on(where))
-    model = open_model(components)
+    model = (open_multi_view if resolved.card.name in PRIORS else open_model)(components)
     for name, module in _modules(components):
         held = sum(t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers()))
         dtype = str(next(module.parameters()).dtype).removeprefix("torch.")
@@ -103,11 +117,11 @@ def _modules(components: Components) -> list[tuple[str, Any]]:
         before = f"{nets[id(net)][0]}, {kind}" if id(net) in nets else f"control {kind}"
         nets[id(net)] = (before, net)
     named += nets.values()
-    more = {"image encoder": components.image_encoder, "preview": components.tiny_vae}
+    more = {"image encoder": components.image_encoder, "preview": components.tiny_vae, "adapter": components.adapter}
     return named + [(name, module) for name, module in more.items() if module is not None]
 
 
-def _step(model: ImageModel, wish: ModelWish) -> None:
+def _step(model: ImageModel | MultiViewModel, wish: ModelWish) -> None:
     """Denoise noise once at the noisiest level and decode it; numbers that are none are refused."""
     import torch
 
@@ -115,10 +129,10 @@ def _step(model: ImageModel, wish: ModelWish) -> None:
     from weft.noise import gaussian, generator
 
     side = -(-SIDE // model.unit) * model.unit
-    denoiser = model.bind(_conditioning(model, wish, side))
+    denoiser, views = _bound(model, wish, side)
     level = model.levels.schedule(4).levels[0]
     latent = side // model.codec.factor
-    x = gaussian((1, model.codec.channels, latent, latent), generator(SEED, 0)) * level.sigma
+    x = gaussian((views, model.codec.channels, latent, latent), generator(SEED, 0)) * level.sigma
     started = time.perf_counter()
     x0: Tensor = denoiser(x.to(model.device), level)
     spent = _since(started)
@@ -128,6 +142,17 @@ def _step(model: ImageModel, wish: ModelWish) -> None:
         raise BadCheckpoint(f"{model.card.name} computes numbers that are none", "its weights are damaged: fetch again")
     say(f"step: latent {model.codec.channels} x {latent} x {latent}{spent}")
     say(f"decode: {side} x {side} px{_since(started)}")
+
+
+def _bound(model: Any, wish: ModelWish, side: int) -> tuple[Denoiser, int]:
+    """The denoiser of grey views, and how many it takes at once."""
+    from weft.models.prior_cards import PriorCard
+    from weft_server.priors_check import grey_views
+
+    if not isinstance(model.card, PriorCard):
+        return model.bind(_conditioning(model, wish, side)), 1
+    wanted = grey_views(model.card, side)
+    return model.bind(wanted), len(wanted.cameras)
 
 
 def _conditioning(model: ImageModel, wish: ModelWish, side: int) -> Any:

@@ -38,6 +38,8 @@ def _run(arguments: argparse.Namespace) -> int:
     say()
     _networks(library)
     say()
+    _priors(library)
+    say()
     _parts(library)
     if names := library.names():
         say()
@@ -64,6 +66,16 @@ def _networks(library: Library) -> None:
         say(f"  they need {', '.join(absent)}: {install_command()}")
     width, longest = max(map(len, CARDS)), max(len(card.help) for card in CARDS.values())
     for card in CARDS.values():
+        say(f"  {card.name:{width}}  {size_of(card.memory):>7}  {card.help:{longest}}  {_state(library, card)}")
+
+
+def _priors(library: Library) -> None:
+    """The same for networks that make many views agree where no geometry does."""
+    from weft.models.prior_cards import PRIORS
+
+    say("multi-view priors (memory: of a GPU, for all views together, about)")
+    width, longest = max(map(len, PRIORS)), max(len(card.help) for card in PRIORS.values())
+    for card in PRIORS.values():
         say(f"  {card.name:{width}}  {size_of(card.memory):>7}  {card.help:{longest}}  {_state(library, card)}")
 
 
@@ -107,9 +119,10 @@ def _parts(library: Library) -> None:
 def _by_files() -> list[tuple[list[Part], list[str]]]:
     """Parts that are the same files together, with the names of the models that use them."""
     from weft.models.cards import CARDS
+    from weft.models.prior_cards import PRIORS
 
     users: dict[tuple[str, tuple[str, ...]], dict[str, list[Part]]] = {}
-    for card in CARDS.values():
+    for card in (*CARDS.values(), *PRIORS.values()):
         for part in card.parts:
             users.setdefault((part.source, part.files), {}).setdefault(card.name, []).append(part)
     return [([part for parts in by_name.values() for part in parts], list(by_name)) for by_name in users.values()]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -19,7 +19,9 @@ from weft.models.networks.compiling import compile_networks
 from weft.models.networks.components import Components
 from weft.models.networks.image_model import ImageModel
 from weft.models.networks.loading import load
+from weft.models.networks.multi_view import MultiViewModel
 from weft.models.networks.open_model import open_model
+from weft.models.networks.open_multi_view import open_multi_view
 
 __all__ = ["COMPILE", "LoadedModel", "ModelCache", "memory_for_models"]
 
@@ -48,7 +50,7 @@ class LoadedModel:
     """One model on the device."""
 
     request: ModelRequest
-    model: ImageModel
+    model: ImageModel | MultiViewModel
     bytes: int  # of its weights
     paths: Mapping[str, Path]  # by role
     stamp: Stamp  # of its files when they were read
@@ -85,12 +87,19 @@ class ModelCache:
 
         Raises what the library and loading raise, and OutOfMemory for a model larger than the budget.
         """
+        return self._held(request, self._open_model)
+
+    def prior(self, request: ModelRequest) -> MultiViewModel:
+        """The same for a multi-view prior, by the name of a card from `prior_cards`."""
+        return self._held(request, open_multi_view)
+
+    def _held(self, request: ModelRequest, opened: Callable[[Components], Any]) -> Any:
         held = self._models.pop(request, None)
         if held is not None and held.stamp != _stamp(held.paths):
             held = None
             release_memory()
         if held is None:
-            held = self._loaded(request)
+            held = self._loaded(request, opened)
         self._models[request] = held  # the last to go
         return held.model
 
@@ -110,7 +119,7 @@ class ModelCache:
         """The least recently used first."""
         return list(self._models.values())
 
-    def _loaded(self, request: ModelRequest) -> LoadedModel:
+    def _loaded(self, request: ModelRequest, opened: Callable[[Components], Any]) -> LoadedModel:
         resolved = self._library.resolve(request)
         stamp = _stamp(resolved.paths)
         self._make_room(resolved.card, _estimate(resolved, self._dtype))
@@ -120,7 +129,7 @@ class ModelCache:
             del components  # the error would hold it
         self._make_room(resolved.card, size)
         notices = compile_networks(components) if COMPILE in request.options else []
-        model = self._open_model(components)
+        model = opened(components)
         model.batches.notices.extend(notices)
         model.batches.relieve = partial(self._forget_others, request)
         return LoadedModel(request, model, size, resolved.paths, stamp)

@@ -19,8 +19,11 @@ _CLASSES = {
 
 
 def open_model(components: Components) -> ImageModel:
-    """The model of a card's family. Raises ModelMismatch where its parts do not fit together."""
+    """The model of a card's family. Raises ModelMismatch where its parts do not fit together, UnknownName for what
+    does not paint views one by one (see `open_multi_view`)."""
     family = components.card.family
+    if components.adapter is not None:
+        raise UnknownName(f"{components.card.name} is a multi-view prior, no model that paints", "name it as the prior")
     if family not in _CLASSES:
         raise UnknownName(f"no networks of the family {family!r} are known", "one of " + ", ".join(_CLASSES))
     module, name = _CLASSES[family]
