@@ -13,6 +13,7 @@ from practice_commands import refused, weft
 
 from weft.models.cards import CARDS
 from weft.models.fetching import fetch_command
+from weft.models.prior_cards import PRIORS
 from weft.tasks import painting
 from weft_server import doctor_command, loaded_models, packages
 from weft_server.doctor_command import examine
@@ -92,6 +93,25 @@ def test_what_this_process_was_told_is_handed_on(tmp_path: Path, monkeypatch: py
     assert with_folders([])["WEFT_MODELS"] == "/a"
 
 
+def test_priors_are_listed_beside_the_models_that_paint(models_folder: Path) -> None:
+    said = listed()
+    for card in PRIORS.values():
+        assert re.search(rf"^  {card.name} .*{re.escape(card.help)} +missing \(base", said, re.MULTILINE)
+        assert all(fetch_command(part) in said for part in card.parts)
+    assert "NOT FOR COMMERCIAL USE, ACCEPT ITS TERMS AT THE HUB FIRST" in said
+    said = listed("--models", models_folder)
+    assert all(re.search(rf"^  {name} .* ready$", said, re.MULTILINE) for name in PRIORS)
+
+
+@pytest.mark.parametrize("name", ["mv-adapter-geometry", "seva"])
+def test_a_check_runs_a_step_of_all_views(models_folder: Path, name: str) -> None:
+    status, said, complained = weft("models", "check", name, "--models", models_folder)
+    assert (status, complained) == (0, "")
+    assert said.startswith(f"{name}: {PRIORS[name].help}\n")
+    assert re.search(r"^step: latent 4 x 8 x 8, [\d.]+ s\ndecode: 64 x 64 px", said, re.MULTILINE)
+    assert ("not for commercial use" in said) == (name == "seva")
+
+
 @pytest.mark.parametrize("name", CARDS)
 def test_a_check_loads_every_model_and_runs_a_step(models_folder: Path, name: str) -> None:
     status, said, complained = weft("models", "check", name, "--models", models_folder)
@@ -119,6 +139,7 @@ def test_a_check_takes_what_a_job_takes(models_folder: Path) -> None:
     ("arguments", "says"),
     [
         ("sd16", "no model is called 'sd16'"),
+        ("seva --control depth", "seva has no control 'depth'"),
         ("sd15 --control pose", "sd15 has no control 'pose'"),
         ("sd15 --checkpoint ../x", "is no name of a model"),
         ("sd15 --checkpoint sd15-mine", "no checkpoint is called 'sd15-mine'"),

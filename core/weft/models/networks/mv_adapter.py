@@ -50,9 +50,10 @@ class MultiViewAdapterModel:
 
     def __init__(self, components: Components, *, batches: Batches | None = None) -> None:
         network: Any = components.network
+        vae: Any = components.vae
         assert isinstance(components.card, PriorCard)
         assert isinstance(components.adapter, MultiViewAdapter)
-        if network.config.in_channels != components.vae.config.latent_channels:
+        if network.config.in_channels != vae.config.latent_channels:
             message = f"{components.card.name} works on a U-Net that paints from words; this one reads pictures too"
             raise ModelMismatch(message, "give the base that the card names, or one of its family")
         self.card: PriorCard = components.card
@@ -122,11 +123,15 @@ class MultiViewAdapterModel:
         added = {}
         if self._sized:
             height, width = (side * self.codec.factor for side in noisy.shape[-2:])
-            sizes = torch.tensor([height, width, 0, 0, height, width], dtype=self.dtype).to(self.device)
+            sizes = torch.zeros(len(words), 6, device=self.device, dtype=self.dtype)  # filled there: a copy would wait
+            sizes[:, 0::4], sizes[:, 1::4] = height, width
             pooled = torch.stack([own.pooled for own in words if own.pooled is not None])
-            added = {"text_embeds": pooled, "time_ids": sizes.expand(len(words), -1)}
+            added = {"text_embeds": pooled, "time_ids": sizes}
+        sample = noisy.to(self.device, self.dtype)
+        if self.device.type == "cuda":
+            sample = sample.contiguous(memory_format=torch.channels_last)
         return self.network(
-            noisy.to(self.device, self.dtype),
+            sample,
             timestep,
             encoder_hidden_states=torch.stack([own.hidden for own in words]),
             added_cond_kwargs=added,

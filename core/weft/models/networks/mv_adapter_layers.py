@@ -28,7 +28,8 @@ __all__ = ["Band", "MultiViewLayers", "cube_bands", "level_bands"]
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Views whose pixels of one row (or column) show one plane through the object."""
+    """Views whose pixels of one row (or column) show one plane through the object. Every view is in one at least; those
+    in several take the mean."""
 
     views: tuple[int, ...]
     columns: bool = False
@@ -140,14 +141,11 @@ class _Attending:
         finer = math.isqrt(call.height * call.width // tokens.shape[1])
         grid = (-1, call.views, call.height // finer, call.width // finer)
         q, k, v = (layer.projected("mv", name, tokens).unflatten(0, grid[:2]).unflatten(2, grid[2:]) for name in "qkv")
-        total, count = torch.zeros_like(q), [0] * call.views
+        found: list[list[Tensor]] = [[] for _ in range(call.views)]
         for band in call.bands:
-            found = _banded(q, k, v, band, heads)
-            for place, view in enumerate(band.views):
-                total[:, view] += found[:, place]
-                count[view] += 1
-        share = torch.tensor([1 / max(times, 1) for times in count], dtype=q.dtype).to(q.device)
-        mean = total * share[:, None, None, None]
+            for view, own in zip(band.views, _banded(q, k, v, band, heads).unbind(1), strict=True):
+                found[view].append(own)
+        mean = torch.stack([sum(own[1:], own[0]) / len(own) for own in found], 1)
         return layer.out("mv", mean.flatten(2, 3).flatten(0, 1))
 
     def _to_reference(self, tokens: Tensor, heads: int) -> Tensor:
