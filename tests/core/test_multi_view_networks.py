@@ -133,6 +133,8 @@ def test_partners_share_their_latents() -> None:
             assert "\n" not in str(caught.value)
     check_partners(CARDS["ic-light"], PRIORS["seva"])
     check_partners(CARDS["sdxl"], PRIORS["mv-adapter-sdxl"])
+    with pytest.raises(ModelMismatch, match="the embedded editor edits pictures, seva makes latents of"):
+        check_partners(None, PRIORS["seva"])
     with pytest.raises(ModelMismatch, match="priors of its latents: none"):
         check_partners(CARDS["flux2-klein-edit"], PRIORS["seva"])
 

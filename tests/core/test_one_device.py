@@ -6,6 +6,8 @@ The other device is torch's "meta", which computes shapes and devices but holds 
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -228,3 +230,26 @@ def test_a_network_of_the_real_classes_stays_there():
         with Apart(downloading=True) as apart:
             watched(NetworkRun(model.codec, counted, spaces, schedule, x, 0.75, in_pixels), apart)
     assert uploads == [0] * 2 * STEPS
+
+
+@pytest.mark.parametrize("name", ["seva", "mv-adapter", "mv-adapter-geometry-sdxl"])
+def test_a_multi_view_prior_stays_there(models_folder: Path, name: str) -> None:
+    pytest.importorskip("diffusers")
+    from practice_components import components
+
+    from weft.models.networks.open_multi_view import open_multi_view
+    from weft.models.prior_cards import PRIORS
+    from weft_server.priors_check import grey_views
+
+    parts = components(models_folder, name, dtype=torch.bfloat16)
+    for module in parts.modules:
+        module.to(META)
+    model, wanted = open_multi_view(replace(parts, device=META)), grey_views(PRIORS[name], 64)
+    x = torch.zeros(len(wanted.cameras), 4, 8, 8, device=META)
+    with Apart(downloading=True) as apart:
+        denoise = model.bind(wanted)
+        for level in model.levels.schedule(2).levels[:2]:
+            before = apart.uploads, apart.downloads
+            x0 = denoise(x, level)
+            assert (x0.device, x0.dtype) == (META, torch.float32)
+            assert (apart.uploads, apart.downloads) == before

@@ -27,6 +27,7 @@ AUTOMATIC = "automatic"  # the prior that geometry makes of the editor, without 
 LATENT_SPACES = {  # by family: what a latent of theirs means. Equal names can be coupled.
     "sd15": "Stable Diffusion 1 and 2",
     "seva": "Stable Diffusion 1 and 2",
+    "zero123": "Stable Diffusion 1 and 2",
     "sdxl": "SDXL",
     "sd3": "Stable Diffusion 3",
     "flux2": "FLUX.2",
@@ -70,8 +71,12 @@ def latents_of(card: Card) -> str:
     return LATENT_SPACES[card.family]
 
 
-def check_partners(editor: Card, prior: Card) -> None:
-    """Raise ModelMismatch unless latents of both mean the same: only these can pull each other."""
+def check_partners(editor: Card | None, prior: Card) -> None:
+    """Raise ModelMismatch unless latents of both mean the same: only these can pull each other. No card is the embedded
+    editor, which works on pictures."""
+    if editor is None:
+        message = f"the embedded editor edits pictures, {prior.name} makes latents of {latents_of(prior)}"
+        raise ModelMismatch(f"{message}: they cannot be coupled", f"choose a network to edit, or prior = {AUTOMATIC}")
     if latents_of(editor) != latents_of(prior):
         fitting = [card.name for card in PRIORS.values() if latents_of(card) == latents_of(editor)]
         message = (
