@@ -1,4 +1,4 @@
-"""A fresh Blender scene per test, in this process; real server processes for the modules that ask for one."""
+"""A fresh Blender scene per test, in this process; real server processes, shared by all tests that ask for one."""
 
 from __future__ import annotations
 
@@ -82,7 +82,17 @@ def bpy(addon: ModuleType) -> ModuleType:
     return bpy
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The add-on as scripts/build_extension makes it, for this platform."""
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, str(ROOT / "scripts" / "build_extension"), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """`weft serve`."""
     home = tmp_path_factory.mktemp("weft")
@@ -102,13 +112,20 @@ def served(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     process.stop()
 
 
-@pytest.fixture(scope="module")
-def practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A real server whose tasks are those of practice_addon.py."""
+@pytest.fixture(scope="session")
+def _practice(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     home = tmp_path_factory.mktemp("weft")
     process = ServerProcess(home, [server_python(), str(HERE / "practice_addon.py"), str(home)])
     yield process
     process.stop()
+
+
+@pytest.fixture
+def practice(_practice: ServerProcess) -> ServerProcess:
+    """A real server whose tasks are those of practice_addon.py. It runs, whatever a test did to it."""
+    if _practice.process.poll() is not None:
+        _practice.start()
+    return _practice
 
 
 @pytest.fixture

@@ -20,16 +20,6 @@ pytestmark = pytest.mark.blender
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The add-on as scripts/build_extension makes it, for this platform."""
-    out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, str(ROOT / "scripts" / "build_extension"), "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
-
-
 def run(command: list[str], code: str, folder: Path, archive: Path) -> dict[str, object]:
     """Run `code` in a Blender whose user files live in `folder`; it leaves its findings in `found`."""
     script = folder / "script.py"

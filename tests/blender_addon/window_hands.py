@@ -55,6 +55,9 @@ def make_scene(window: Any, area: Any) -> Any:
     settings = bpy.context.scene.weft
     settings.prompt, settings.steps = os.environ["WEFT_PROMPT"], int(os.environ["WEFT_STEPS"])
     settings.size = int(os.environ["WEFT_SIZE"])
+    # Without a graphics card a redraw takes half a second: one is enough after a change, not sixteen for smooth edges.
+    bpy.context.scene.eevee.taa_samples = 1
+    bpy.context.preferences.system.viewport_aa = "OFF"
     area.spaces.active.show_region_ui = True
     with bpy.context.temp_override(window=window, area=area, region=region(area, "WINDOW")):
         area.spaces.active.region_3d.view_rotation = Euler((1.25, 0.0, 0.5)).to_quaternion()

@@ -119,7 +119,7 @@ def look_at_models(window: Any, area: Any) -> Iterator[float]:
             settings.exemplar = photo if reference else None
         for _ in range(3):  # as in the tour of window_session.py
             sidebar.tag_redraw()
-            yield 0.4
+            yield 0.2
         pictures.append(str(picture(f"model_{number}")))
     crop = ["-crop", f"{sidebar.width - 20}x{sidebar.height}+{sidebar.x}+{top}", "+repage"]
     rows = [pictures[: len(pictures) // 2], pictures[len(pictures) // 2 :]]

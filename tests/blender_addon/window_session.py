@@ -143,7 +143,7 @@ def tour(window: Any, area: Any) -> Iterator[float]:
         note_drawing(task, drawn)
         for _ in range(3):  # panels find their places when they are drawn again, as they are while the mouse moves
             sidebar.tag_redraw()
-            yield 0.5
+            yield 0.2
         pictures.append(str(picture(f"panel_{name}")))
         del task.draw
     crop = ["-crop", f"{sidebar.width}x{sidebar.height}+{sidebar.x}+{top}", "+repage"]
@@ -191,6 +191,7 @@ def start_small(name: str) -> Any:
         layer.objects.active = obj
         sources = {"objects": [obj]}
     small = {"prompt": "stone", "prompt_1": "a duck", "prompt_2": "a rabbit", "steps": 4, "size": 64, "width": 256}
+    small["texture_size"] = 128
     settings = TASKS[name].settings_of(scene)
     for key, value in small.items():
         if hasattr(settings, key):
