@@ -233,7 +233,9 @@ def test_a_labyrinth_is_the_same_at_every_size() -> None:
 def test_blades_wrap_and_later_ones_lie_on_top() -> None:
     root = np.array([(0.9, 0.5), (0.1, 0.3)], np.float32)
     tip = np.array([(1.3, 0.5), (0.1, 0.7)], np.float32)
-    blade, along, across = draw_blades(100, root, tip, np.zeros(2, np.float32), np.full(2, 0.1, np.float32), np.float32(2))
+    blade, along, across = draw_blades(
+        100, root, tip, np.zeros(2, np.float32), np.full(2, 0.1, np.float32), np.float32(2)
+    )
     assert blade[50, 95] == 0
     assert blade[50, 3] == 0
     assert blade[50, 10] == 1

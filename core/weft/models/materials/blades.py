@@ -14,7 +14,8 @@ def draw_blades(n, root, tip, bend, width, taper):
     """Draw blades in order, later ones on top, on a periodic tile of n×n pixels.
 
     `root`, `tip` f4 [M, 2] (x, y) in tiles, `bend` f4 [M] how far the middle is pushed sideways, `width` f4 [M] at the
-    root, which shrinks by 1 - t^taper. Returns the blade i4 [n, n] (-1: none), the place along it (0 root .. 1 tip) and across it (-1 .. 1).
+    root, shrinking by 1 - t^taper to the tip. Returns the blade i4 [n, n] (-1: none), the place along it (0 root ..
+    1 tip) and across it (-1 .. 1).
     """
     blade = np.full((n, n), -1, np.int32)
     along = np.zeros((n, n), np.float32)

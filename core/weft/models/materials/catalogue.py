@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from weft.errors import InvalidInput, UnknownName
-from weft.models.materials import built, cloth, creature, ground, metal, stone
+from weft.models.materials import built, cloth, creature, ground, metal, painted, stone
 from weft.models.materials.canvas import Canvas, rgb
 from weft.models.materials.tint import tinted
 from weft.models.materials.words import COLOURS
@@ -53,6 +53,10 @@ MATERIALS = _index(
     Material("feathers", "blue teal turquoise", "Teal and blue plumage with golden tips.", creature.feathers),
     Material("tread plate", "grey gray silver", "Steel tread plate.", metal.tread_plate),
     Material("camouflage", "green olive", "Woodland camouflage on ripstop cloth.", cloth.camouflage),
+    Material("oil paint", "blue teal yellow gold golden cream", "Swirling strokes of thick paint.", painted.oil_paint),
+    Material("watercolour", "white beige blue purple violet", "Washes on rough paper.", painted.watercolour),
+    Material("pencil hatching", "black grey gray white", "Graphite, hatched and crossed.", painted.pencil_hatching),
+    Material("stained glass", "red blue orange yellow green", "Panes of glass in lead.", painted.stained_glass),
 )
 
 

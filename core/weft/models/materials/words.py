@@ -33,6 +33,10 @@ NAMES: dict[str, str] = {
     "feathers": "feather plumage bird parrot macaw peacock wing",
     "tread plate": "tread diamondplate steel chequerplate",
     "camouflage": "camouflage camo army military",
+    "oil paint": "painting painterly painted brushstroke impasto gogh impressionism impressionist",
+    "watercolour": "watercolor aquarelle gouache",
+    "pencil hatching": "hatch hatched crosshatch crosshatching sketch sketched drawing drawn graphite charcoal",
+    "stained glass": "leaded window",
 }
 
 KIN: dict[str, str] = {
@@ -40,14 +44,14 @@ KIN: dict[str, str] = {
     "bricks": "terracotta chimney adobe",
     "wood planks": "oak walnut mahogany cedar teak bamboo cherry birch maple parquet deck barrel crate furniture",
     "marble": "alabaster quartz onyx plaster travertine stucco pearl ivory bone paper",
-    "rusted metal": "copper bronze patina verdigris ship wreck pipe machine robot scrap junk paint peeling",
+    "rusted metal": "copper bronze patina verdigris ship wreck pipe machine robot scrap junk peeling",
     "woven fabric": "denim jeans cotton linen silk burlap canvas rug carpet tapestry curtain blanket kilt velvet rope",
     "leopard fur": "tiger lion cat panther giraffe hyena hair animal spot spotted dalmatian cow",
     "dragon scales": "fish alligator turtle mermaid armadillo armor armour pangolin dinosaur chainmail shingle roof",
-    "mosaic": "glass stained roman byzantine bathroom pool gem jewel candy",
+    "mosaic": "roman byzantine bathroom pool gem jewel candy",
     "lava": "fire flame ember hell coal inferno sun burning demon",
     "cracked earth": "dirt dust sand dune moon mars planet asteroid bread cake crust wasteland",
-    "ice": "snow crystal water ocean sea lake winter diamond cold glass",
+    "ice": "snow crystal water ocean sea lake winter diamond cold",
     "hammered gold": "brass silver chrome treasure coin crown luxury royal metallic tin aluminium aluminum titanium",
     "sandstone": "limestone agate jupiter bacon layer sedimentary rainbow",
     "knitted wool": "sheep lamb scarf mitten sock christmas felt cozy cosy hat",
@@ -60,6 +64,10 @@ KIN: dict[str, str] = {
     "feathers": "owl eagle duck hummingbird phoenix griffin angel leaves swan",
     "tread plate": "diamond industrial factory floor stainless spaceship truck grating",
     "camouflage": "uniform tank soldier hunting",
+    "oil paint": "acrylic brush stroke art artwork artist expressionist picasso monet swirl starry fresco",
+    "watercolour": "ink wash tempera pastel pigment stain bleed",
+    "pencil hatching": "engraving etching woodcut lithograph comic manga cartoon crayon chalk scribble pen line",
+    "stained glass": "church cathedral gothic lantern kaleidoscope",
 }
 
 COLOURS: dict[str, str] = {
