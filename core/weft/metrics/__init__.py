@@ -3,6 +3,7 @@
 from weft.metrics.charts import chart_ids, chart_map
 from weft.metrics.images import eroded, psnr, relative_sharpness, sharpness
 from weft.metrics.patches import patch_distance
+from weft.metrics.ssim import ssim
 from weft.metrics.textures import coverage, seam_energy
 from weft.metrics.views import pairwise_view_psnr, rerender_psnr
 
@@ -18,4 +19,5 @@ __all__ = [
     "rerender_psnr",
     "seam_energy",
     "sharpness",
+    "ssim",
 ]
