@@ -38,6 +38,7 @@ __all__ = [
     "instruct",
     "ip_adapter",
     "lora",
+    "neural_gaffer",
     "sd3",
     "sd15",
     "sd21",
@@ -78,7 +79,7 @@ def build_all(folder: Path) -> None:
     """Everything that a card can name, two LoRAs of SD1.5, one of each other family, a single file, and priors."""
     for build in (sd15, sdxl, union, instruct, inpainting, ic_light, ip_adapter, taesd, single_file, sd3, flux2_klein):
         build(folder)
-    for build in (sd21, mv_adapters, seva):
+    for build in (sd21, mv_adapters, seva, neural_gaffer):
         build(folder)
     for kind in CONTROLS:
         controlnet(folder, kind)
@@ -222,6 +223,24 @@ def ic_light(folder: Path) -> Path:
     path = folder / "lllyasviel/ic-light"
     light_offsets(unet15(4), path / "iclight_sd15_fc.safetensors", 4)
     light_offsets(unet15(4), path / "iclight_sd15_fbc.safetensors", 8)
+    return path
+
+
+def neural_gaffer(folder: Path) -> Path:
+    """Zero123-XL, which is told a picture in the place of words, and the weights that take its place."""
+    path = folder / "kxic/zero123-xl"
+    save_model(unet15(8), path / "unet")
+    save_model(vae("zero123", 0.18215), path / "vae")
+    image_encoder(path / "image_encoder", embedding=16)
+    write_json(path / "scheduler" / "scheduler_config.json", {"_class_name": "DDIMScheduler", **STEPS})
+    parts = {
+        "image_encoder": ["transformers", "CLIPVisionModelWithProjection"],
+        "scheduler": ["diffusers", "DDIMScheduler"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
+    _index(path, "Zero1to3StableDiffusionPipeline", parts)
+    save_model(unet15(16), folder / "coast01/Neural_Gaffer", "model.safetensors")
     return path
 
 

@@ -15,14 +15,14 @@ from weft.models.licences import APACHE, MIT, OPENRAIL, OPENRAIL_PLUS, STABILITY
 __all__ = ["CARDS", "CONTROL", "Card", "ModelRequest", "Part", "card_named", "notice"]
 
 CONTROL = "control:"  # roles of ControlNets begin with it
-UNETS = frozenset({"sd15", "sdxl"})  # families; the others are transformers
+UNETS = frozenset({"sd15", "sdxl", "zero123"})  # families; the others are transformers
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """Something that is published, downloaded and licensed by itself."""
 
-    role: str  # "base", "control:depth", …, "offset", "style", "image_encoder", "preview"
+    role: str  # "base", "network", "control:depth", …, "offset", "style", "image_encoder", "preview"
     source: str  # "owner/name" at the Hugging Face hub
     licence: str
     commercial: bool = True
@@ -44,12 +44,12 @@ class Card:
 
     name: str
     help: str
-    family: str  # parts of one family fit together: "sd15", "sdxl", "sd3", "flux2"
+    family: str  # parts of one family fit together: "sd15", "sdxl", "zero123", "sd3", "flux2"
     parts: tuple[Part, ...]
     resolution: int  # px, of the images it was trained on
     view_size: int  # px, of the views that a job uses unless it says otherwise
     guidance: float  # of text, unless a job says otherwise
-    needs: frozenset[str] = frozenset()  # it cannot do without: "image" (to edit), "mask" (where), "background"
+    needs: frozenset[str] = frozenset()  # it cannot do without: "image" (to edit), "mask" (where), "background", …
     memory: int = 0  # bytes of the device that one view needs in 16 bits, weights included, about
     image_guidance: float = 0.0  # of the image, where it is edited by instruction; others are not guided by it
 
@@ -62,6 +62,11 @@ class Card:
     def views_attend(self) -> bool:
         """Whether views can look at each other: in U-Nets; in transformers words and pixels share one attention."""
         return self.family in UNETS
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether prompts mean anything to it; Zero123 is told a picture in their place."""
+        return self.family != "zero123"
 
     def part(self, role: str) -> Part | None:
         return next((part for part in self.parts if part.role == role), None)
@@ -171,6 +176,14 @@ _ALL = (
     _relighting(
         "ic-light-background", "relights an object by its background", "iclight_sd15_fbc.safetensors", 7.0,
         _IMAGE | {"background"},
+    ),
+    Card(
+        "neural-gaffer", "relights an object by an environment map, at 256 px: Neural Gaffer", "zero123",
+        (
+            Part("base", "kxic/zero123-xl", MIT, size=6_200_000_000),
+            Part("network", "coast01/Neural_Gaffer", MIT, size=3_438_000_000, files=("model.safetensors",)),
+        ),
+        resolution=256, view_size=256, guidance=3.0, needs=_IMAGE | {"mask", "surroundings"}, memory=4 * _GB,
     ),
     Card(
         "sd3.5-medium", "paints from long prompts: Stable Diffusion 3.5, a flow model", "sd3",

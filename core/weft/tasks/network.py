@@ -54,7 +54,7 @@ class Network:
     @property
     def relights(self) -> bool:
         """Whether a mask tells it where the object is, and not what may change."""
-        return self.card.part("offset") is not None
+        return self.card.part("offset") is not None or "surroundings" in self.card.needs
 
     @property
     def sees_reference(self) -> bool:
@@ -123,6 +123,7 @@ class Network:
         mask: Tensor | None = None,
         style: np.ndarray | None = None,
         background: Tensor | None = None,
+        surroundings: Tensor | None = None,
         neighbours: ViewNeighbours | None = None,
     ) -> Conditioning:
         """What the views should show. `drawn(kinds)` makes control images [N, 3, H, W] in [0, 1]; None: there is no
@@ -147,6 +148,7 @@ class Network:
             image=image if self.edits else None,
             mask=mask if self.edits else None,
             background=background if "background" in self.card.needs else None,
+            surroundings=surroundings if "surroundings" in self.card.needs else None,
             style=as_planes(style[None])[0] if style is not None and self.card.part("style") is not None else None,
             style_scale=self.style_scale,
             neighbours=neighbours if self.view_attention else None,

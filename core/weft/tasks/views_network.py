@@ -4,6 +4,7 @@
 |---|---|---|---|---|
 | relight | IC-Light fc                        | the views       | the object      | a prompt for the light           |
 | relight | IC-Light fbc                       | the views       | the object      | `environment`, or `style` as one |
+| relight | Neural Gaffer                      | the views       | the object      | `environment`                    |
 | stylize | SD, with its ControlNets and style | the views       | what may change | prompt, `style`, `strength`      |
 | stylize | InstructPix2Pix, FLUX.2 klein      | the views       | what may change | an instruction as the prompt     |
 | move    | inpainting                         | the coarse edit | its holes       | the scene in words               |
@@ -29,6 +30,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from weft.denoiser import Denoiser
+from weft.errors import InvalidInput
 from weft.geometry.camera import Camera
 from weft.geometry.environment import Environment
 from weft.geometry.rays import meeting_point
@@ -39,7 +41,7 @@ from weft.spaces.linear import LinearSpace
 from weft.spaces.view_geometry import ViewGeometry
 from weft.tasks.network import Network
 from weft.tasks.view_controls import view_controls
-from weft.tasks.view_surroundings import seen_behind
+from weft.tasks.view_surroundings import seen_behind, turned_maps
 from weft.tasks.view_words import neighbours_of
 
 __all__ = ["NetworkEditor"]
@@ -127,6 +129,7 @@ class NetworkEditor:
             mask=torch.from_numpy(mask)[:, None].float(),
             style=style,
             background=self._behind,
+            surroundings=self._surroundings,
             neighbours=neighbours,
         )
         return self.network.model.bind(conditioning)
@@ -142,8 +145,19 @@ class NetworkEditor:
 
     @property
     def _behind(self) -> Tensor | None:
-        cameras = self._cameras
-        return None if self.environment is None or not cameras else seen_behind(self.environment, cameras)
+        if self.environment is None or "background" not in self.network.card.needs:
+            return None
+        return seen_behind(self.environment, self._cameras)
+
+    @property
+    def _surroundings(self) -> Tensor | None:
+        if "surroundings" not in self.network.card.needs:
+            return None
+        if self.environment is None:
+            name = self.network.card.name
+            raise InvalidInput(f"{name} relights by an environment map, and there is none", "send one, or name a light")
+        low, high = turned_maps(self.environment, self._cameras, (self.views.shape[1], self.views.shape[2]))
+        return torch.cat([high, low], 1)
 
     @property
     def _cameras(self) -> Sequence[Camera]:

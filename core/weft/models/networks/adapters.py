@@ -19,7 +19,7 @@ from weft.errors import BadCheckpoint, ModelMismatch
 from weft.models.networks.layouts import Layout
 from weft.models.networks.reading import AGAIN, every_key, read_tensors, translated
 
-__all__ = ["add_offset", "add_style", "fuse_lora"]
+__all__ = ["add_offset", "add_style", "fuse_lora", "replace_weights"]
 
 ALPHA = ".alpha"
 ADAPTER = "weft"  # the name of a LoRA between its loading and its fusing
@@ -43,6 +43,23 @@ def add_offset(unet: UNet2DConditionModel, file: Path) -> None:
                 "it was trained on Stable Diffusion 1.5: leave the checkpoint empty, or give one of that family",
             )
         weight += offset[key].to(weight.dtype)
+
+
+def replace_weights(unet: UNet2DConditionModel, file: Path) -> None:
+    """Neural Gaffer: all weights are the file's, whose first layer may take more channels, in place."""
+    tensors = read_tensors(file)
+    first: Any = unet.conv_in
+    channels = tensors["conv_in.weight"].shape[1] if "conv_in.weight" in tensors else first.in_channels
+    wide: Any = nn.Conv2d(
+        channels, first.out_channels, first.kernel_size, first.stride, first.padding,
+        device=first.weight.device, dtype=first.weight.dtype,
+    )  # fmt: skip
+    unet.conv_in = wide.requires_grad_(False)
+    unet.register_to_config(in_channels=channels)
+    own = unet.state_dict()
+    every_key(file.name, missing=own.keys() - tensors.keys(), unexpected=tensors.keys() - own.keys())
+    with translated(file.name):
+        unet.load_state_dict(tensors)
 
 
 def _widen(unet: UNet2DConditionModel, channels: int, name: str) -> None:

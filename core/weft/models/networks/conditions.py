@@ -19,7 +19,7 @@ def check_conditioning(
     name: str,  # of the model, for messages
     unit: int,  # px
     controls: frozenset[str] = frozenset(),  # kinds that it can follow
-    needs: frozenset[str] = frozenset(),  # pictures that it cannot do without: "image", "mask", "background"
+    needs: frozenset[str] = frozenset(),  # pictures that it cannot do without: "image", "mask", "background", …
     styled: bool = False,  # it takes a picture for a prompt
 ) -> None:
     """Raises InvalidInput for what the model cannot do. Pictures that it has no use for are left alone."""
@@ -92,7 +92,7 @@ def _pictures(wanted: Conditioning) -> Iterator[tuple[str, Tensor, int]]:
     """(name, [N, channels, H, W], channels) of all pictures of the views."""
     for control in wanted.controls:
         yield f"control {control.kind!r}", control.images, 3
-    for name, channels in (("image", 3), ("mask", 1), ("background", 3)):
+    for name, channels in (("image", 3), ("mask", 1), ("background", 3), ("surroundings", 6)):
         picture = getattr(wanted, name)
         if picture is not None:
             yield name, picture, channels

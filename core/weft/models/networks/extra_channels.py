@@ -5,6 +5,7 @@
 | 0        | text to image                 |                                                                 |
 | 4        | InstructPix2Pix               | the image's mode, unscaled                                      |
 | 5        | inpainting                    | mask, the image without what is repainted                       |
+| 12       | Neural Gaffer                 | the object on white, light in high and in low range, unscaled   |
 | 4, light | IC-Light fc                   | the object on grey                                              |
 | 8, light | IC-Light fbc                  | the object on grey, the background                              |
 
@@ -22,10 +23,10 @@ from torch.nn import functional
 
 from weft.errors import ModelMismatch
 from weft.models.networks.codec import LatentCodec
-from weft.models.networks.guidance import Row, image_and_text, text
+from weft.models.networks.guidance import Row, image_and_text, text, together
 from weft.models.networks.image_model import Conditioning
 
-__all__ = ["Extra", "extra_of"]
+__all__ = ["Extra", "extra_of", "on_white"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def extra_of(width: int, codec: LatentCodec, *, light: bool) -> Extra:
     if found is None:
         raise ModelMismatch(
             f"a U-Net that reads {width} channels beside a VAE of {codec.channels} is of no kind known here",
-            "text to image reads 4, editing and relighting 8 (or 12), inpainting 9",
+            "text to image reads 4, editing and relighting 8 (or 12, or 16), inpainting 9",
         )
     return found
 
@@ -76,6 +77,21 @@ def _object_and_background(codec: LatentCodec, wanted: Conditioning) -> Tensor:
     return torch.cat([_object(codec, wanted), codec.encode(_given(wanted.background))], dim=1)
 
 
+def on_white(wanted: Conditioning) -> Tensor:
+    """[N, 3, H, W]: the object, mask 1, before white."""
+    mask = _given(wanted.mask)
+    return _given(wanted.image) * mask + (1 - mask)
+
+
+def _object_and_light(codec: LatentCodec, wanted: Conditioning) -> Tensor:
+    high, low = _given(wanted.surroundings).split(3, dim=1)
+    return torch.cat([codec.modes(shown) for shown in (on_white(wanted), high, low)], dim=1)
+
+
+def _together_rows(wanted: Conditioning) -> tuple[Row, ...]:
+    return together(wanted.guidance)
+
+
 def _given(picture: Tensor | None) -> Tensor:
     assert picture is not None, "checked by check_conditioning"
     return picture
@@ -85,6 +101,7 @@ _EXTRAS = {
     (0, False): Extra(frozenset(), None, _text_rows),
     (4, False): Extra(frozenset({"image"}), _image_modes, _edit_rows),
     (5, False): Extra(frozenset({"image", "mask"}), _masked, _text_rows),
+    (12, False): Extra(frozenset({"image", "mask", "surroundings"}), _object_and_light, _together_rows),
     (4, True): Extra(frozenset({"image", "mask"}), _object, _text_rows),
     (8, True): Extra(frozenset({"image", "mask", "background"}), _object_and_background, _text_rows),
 }

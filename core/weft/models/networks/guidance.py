@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Row", "image_and_text", "text", "weighted"]
+__all__ = ["Row", "image_and_text", "text", "together", "weighted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,11 @@ class Row:
 def text(guidance: float) -> tuple[Row, ...]:
     """Classifier-free guidance (Ho & Salimans 2022): u + g (c - u)."""
     return _weighing(Row(False, True, 1 - guidance), Row(True, True, guidance))
+
+
+def together(guidance: float) -> tuple[Row, ...]:
+    """The same with everything that there is to be told on one side, and nothing on the other."""
+    return _weighing(Row(False, False, 1 - guidance), Row(True, True, guidance))
 
 
 def image_and_text(guidance: float, image_guidance: float) -> tuple[Row, ...]:

@@ -20,6 +20,7 @@ from transformers import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
+    CLIPVisionModelWithProjection,
     Qwen2TokenizerFast,  # pyright: ignore[reportAttributeAccessIssue]  # a name that is only made at run time
     Qwen3ForCausalLM,
     T5EncoderModel,
@@ -52,6 +53,7 @@ class Layout:
     lora: Any  # diffusers' mixin that knows the names in this family's LoRAs
     lora_encoders: int  # how many text encoders, from the first, LoRAs of this family may change
     single_file: bool = False  # its checkpoints are also told as one file
+    image_encoder: Slot | None = None  # of networks that are told a picture in the place of words
 
 
 UNET = Slot("unet", UNet2DConditionModel)
@@ -78,6 +80,15 @@ LAYOUTS = {
         lora=StableDiffusionXLLoraLoaderMixin,
         lora_encoders=2,
         single_file=True,
+    ),
+    "zero123": Layout(
+        network=UNET,
+        vae=VAE,
+        tokenizers=(),
+        text_encoders=(),
+        lora=StableDiffusionLoraLoaderMixin,
+        lora_encoders=0,
+        image_encoder=Slot("image_encoder", CLIPVisionModelWithProjection),
     ),
     "sd3": Layout(
         network=Slot("transformer", SD3Transformer2DModel),

@@ -17,7 +17,7 @@ from transformers import CLIPVisionModelWithProjection
 from weft.errors import OutOfMemory
 from weft.models.cards import ModelRequest
 from weft.models.library import Resolved
-from weft.models.networks.adapters import add_offset, add_style, fuse_lora
+from weft.models.networks.adapters import add_offset, add_style, fuse_lora, replace_weights
 from weft.models.networks.components import Components
 from weft.models.networks.layouts import Layout, Slot, layout_of
 from weft.models.networks.mv_adapter_weights import read_adapter
@@ -51,7 +51,7 @@ def load(resolved: Resolved, request: ModelRequest, *, device: torch.device, dty
     source, configs = _base(paths, layout)
     network, encoders = _painter(source, configs, paths, request, layout, dtype)
     tokenizers = [read_tokenizer(slot.reader, configs / slot.folder) for slot in _present(layout.tokenizers, configs)]
-    image_encoder: Any = None
+    image_encoder: Any = None if layout.image_encoder is None else source.read(layout.image_encoder, dtype)
     if "style" in paths:
         image_encoder = read_network(CLIPVisionModelWithProjection, paths["image_encoder"], dtype)
         add_style(network, paths["style"], image_encoder.config.projection_dim)
@@ -111,6 +111,8 @@ def _painter(
     encoders = [source.read(slot, exact if i < layout.lora_encoders else dtype) for i, slot in enumerate(slots)]
     if "offset" in paths:
         add_offset(network, paths["offset"])
+    if "network" in paths:
+        replace_weights(network, paths["network"])
     for i, (_, scale) in enumerate(request.loras):
         fuse_lora(paths[f"{LORA}{i}"], scale, network, encoders, layout)
     return _rounded(network, dtype), tuple(at_rest(_rounded(encoder, dtype)) for encoder in encoders)

@@ -13,6 +13,7 @@ __all__ = ["open_model"]
 _CLASSES = {
     "sd15": ("unet_model", "UNetModel"),
     "sdxl": ("unet_model", "UNetModel"),
+    "zero123": ("neural_gaffer", "NeuralGaffer"),
     "sd3": ("flow_model", "FlowModel"),
     "flux2": ("flow_model", "FlowModel"),
 }

@@ -27,7 +27,7 @@ from weft.models.networks.guidance import Row, weighted
 from weft.models.networks.image_model import Conditioning
 from weft.models.networks.noise_levels import DiffusionLevels, variance_preserving
 from weft.models.networks.style import Style
-from weft.models.networks.text import Text
+from weft.models.networks.text import Text, Words
 from weft.models.networks.view_attention import ViewAttention
 from weft.schedule import NoiseLevel
 
@@ -84,8 +84,7 @@ class UNetModel:
         return _Bound(self, wanted, rows, self._inputs(wanted, rows), self._controls.bind(wanted.controls), self._style)
 
     def _inputs(self, wanted: Conditioning, rows: Sequence[Row]) -> _Inputs:
-        negative = self._text.encode_negative(wanted.negative)
-        shown = [self._text.encode(prompt) for prompt in wanted.prompts]
+        negative, shown = self._words(wanted)
         words = [own if row.words else negative for row in rows for own in shown]
         pooled = [own.pooled for own in words if own.pooled is not None]
         return _Inputs(
@@ -95,6 +94,10 @@ class UNetModel:
             extra=self._extra_rows(wanted, rows),
             views=torch.arange(len(wanted.prompts), device=self.device).repeat(len(rows)),
         )
+
+    def _words(self, wanted: Conditioning) -> tuple[Words, Sequence[Words]]:
+        """What should not be shown, and what each view should."""
+        return self._text.encode_negative(wanted.negative), [self._text.encode(prompt) for prompt in wanted.prompts]
 
     def _extra_rows(self, wanted: Conditioning, rows: Sequence[Row]) -> Tensor | None:
         if self._extra.channels is None:
