@@ -104,6 +104,7 @@ def test_priors_have_cards_of_their_own() -> None:
         assert all(part.licence and part.size and part.source.count("/") == 1 for part in card.parts)
         assert card.view_size % 64 == 0
         assert card.views > 1
+        assert card.memory > sum(part.size for part in card.parts) / 2  # in 16 bits, where files have 32
     assert {card.family for card in (*CARDS.values(), *PRIORS.values())} <= set(LATENT_SPACES)
     terms = notice(PRIORS["seva"]) or ""
     assert "not for commercial use" in terms

@@ -232,7 +232,7 @@ def test_a_network_of_the_real_classes_stays_there():
     assert uploads == [0] * 2 * STEPS
 
 
-@pytest.mark.parametrize("name", ["seva", "mv-adapter", "mv-adapter-sdxl"])
+@pytest.mark.parametrize("name", ["seva", "mv-adapter"])
 def test_a_multi_view_prior_stays_there(models_folder: Path, name: str) -> None:
     pytest.importorskip("diffusers")
     from practice_components import components
