@@ -18,12 +18,20 @@ if TYPE_CHECKING:
     from weft.models.library import Resolved
     from weft.models.requests import ModelWish
 
-__all__ = ["EMBEDDED", "PROVIDED", "check_able", "models_now", "shows_geometry", "wish_of"]
+__all__ = ["EMBEDDED", "PROVIDED", "check_able", "models_now", "shows_geometry", "suits", "wish_of"]
 
 EMBEDDED = "exemplar"  # the denoiser that needs no files
-# What tasks can give to models that cannot do without; the background is the reference image.
-PROVIDED = {"retexture": frozenset({"image", "mask", "background"})}
+# What tasks can give to models that cannot do without; the background is the reference image, or the light itself.
+PROVIDED = {
+    "retexture": frozenset({"image", "mask", "background"}),
+    "relight": frozenset({"image", "mask", "background", "surroundings"}),
+    "stylize": frozenset({"image", "mask"}),
+    "move": frozenset({"image", "mask"}),
+}
+WANTED = {"relight": frozenset({"image"})}  # of a model by a task: what paints from nothing cannot relight
+AUTOMATIC = "automatic"  # the prior that geometry makes
 GB = 10**9
+_LIGHTS = {"exemplar", "environment"}  # inputs that show a model a background
 
 
 def check_able(
@@ -35,6 +43,7 @@ def check_able(
     and `weight_bytes` for each of them, where it has told already.
     """
     model = params.get("model", EMBEDDED)
+    _check_prior(params, folders)
     if model == EMBEDDED:
         return
     from weft.models.cards import card_named
@@ -42,8 +51,10 @@ def check_able(
 
     card = card_named(model)
     _check_task(task, params, card)
-    if "background" in card.needs and "exemplar" not in arrays:
+    if "background" in card.needs and not (_LIGHTS & set(arrays) or params.get("light", "").strip()):
         raise WireError("invalid_input", f"{model} lights by a background, and there is none", "give a reference image")
+    if "surroundings" in card.needs and not ("environment" in arrays or params.get("light", "").strip()):
+        raise WireError("invalid_input", f"{model} relights by an environment map, and there is none", "send one")
     if "exemplar" in arrays and not params.get("prompt", "").strip() and not _sees_reference(card):
         message = f"{model} sees no reference image, and there are no words"
         raise WireError("invalid_input", message, "write a prompt, or choose a model that sees pictures, as sd15")
@@ -76,18 +87,42 @@ def wish_of(params: Mapping[str, Any], arrays: Collection[str]) -> ModelWish:
 
 def shows_geometry(arrays: Collection[str]) -> bool:
     """Whether control pictures can be drawn for a job with these arrays."""
-    return "depth" in arrays or any(name.startswith(("mesh.", "splats.")) for name in arrays)
+    return "depth" in arrays or any(name.startswith(("mesh.", "splats.", "view.")) for name in arrays)
+
+
+def _check_prior(params: Mapping[str, Any], folders: Sequence[Path]) -> None:
+    """Raise unless the multi-view model that is named beside the editor goes with it and is here."""
+    if params.get("prior", AUTOMATIC).strip() in ("", AUTOMATIC):
+        return
+    from weft.models.cards import ModelRequest, card_named
+    from weft.models.library import Library
+    from weft.models.prior_cards import check_partners, parse_prior
+
+    card, model = parse_prior(params["prior"]), params.get("model", EMBEDDED)
+    assert card is not None
+    check_partners(None if model == EMBEDDED else card_named(model), card)
+    Library.from_environment(folders).resolve(ModelRequest(card.name))
 
 
 def _check_task(task: str, params: Mapping[str, Any], card: Card) -> None:
     if "checkpoint" not in params:
         message = f"{task} cannot be done with {card.name}"
         raise WireError("model_mismatch", message, f"leave the model at {EMBEDDED}")
+    if WANTED.get(task, frozenset()) - card.needs:
+        from weft.models.cards import CARDS
+
+        able = ", ".join(name for name, other in CARDS.items() if suits(other, task))
+        raise WireError("model_mismatch", f"{card.name} looks at no picture, so it cannot {task} one", f"use {able}")
     if lacking := card.needs - PROVIDED.get(task, frozenset()):
         message = f"{card.name} works on what is there ({', '.join(sorted(lacking))}), which {task} does not give it"
         able = ", ".join(name for name, given in PROVIDED.items() if card.needs <= given)
         paints = "choose a model that paints from nothing, as sd15"
         raise WireError("model_mismatch", message, f"use it for {able}, or {paints}" if able else paints)
+
+
+def suits(card: Card, task: str) -> bool:
+    """Whether the model gets what it needs there, and is of use."""
+    return card.needs <= PROVIDED.get(task, frozenset()) and WANTED.get(task, frozenset()) <= card.needs
 
 
 def _sees_reference(card: Card) -> bool:

@@ -39,10 +39,13 @@ def _run(argv: Sequence[str] | None) -> int:
         illusion_command,
         keys_command,
         models_command,
+        move_command,
         panorama_command,
+        relight_command,
         retexture_command,
         serve_command,
         splat_texture_command,
+        stylize_command,
         texture_command,
     )
     from weft_server.arguments import Parser
@@ -55,6 +58,9 @@ def _run(argv: Sequence[str] | None) -> int:
         serve_command,
         texture_command,
         retexture_command,
+        relight_command,
+        stylize_command,
+        move_command,
         illusion_command,
         panorama_command,
         splat_texture_command,

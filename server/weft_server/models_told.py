@@ -11,7 +11,7 @@ from typing import Any
 from weft.models.cards import CARDS, Card, Part
 from weft.models.fetching import fetch_command
 from weft.models.library import Library
-from weft_server.able import EMBEDDED, PROVIDED
+from weft_server.able import EMBEDDED, suits
 from weft_wire.jobs import TASKS
 from weft_wire.jobs.networks import EMBEDDED_VIEW, NETWORK
 from weft_wire.parameters import params_of
@@ -46,7 +46,7 @@ def _card(card: Card, library: Library) -> dict[str, Any]:
         "name": card.name,
         "help": card.help,
         "here": library.has(card),
-        "tasks": [name for name in _network_tasks() if card.needs <= PROVIDED.get(name, frozenset())],
+        "tasks": [name for name in _network_tasks() if suits(card, name)],
         "needs": sorted(card.needs),
         "heeds": _heeded(card),
         "controls": list(card.controls),
@@ -72,7 +72,7 @@ def _heeded(card: Card) -> list[str]:
     """Names of the parameters for networks that change what this one makes, in the order of their declaration."""
     guided = card.guidance != 1  # otherwise its guidance is inside
     asked = {
-        "negative_prompt": guided,
+        "negative_prompt": guided and card.reads_words,
         "guidance": guided,
         "image_guidance": card.image_guidance != 0,
         "control": bool(card.controls),

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from weft.models.cards import card_named
+from weft.models.cards import ModelRequest, card_named
+from weft.models.prior_cards import parse_prior
 from weft.tasks.network import Network
+from weft.tasks.views_prior import NetworkPrior
 from weft_server.able import EMBEDDED, wish_of
 from weft_server.loaded_models import cache
 from weft_wire.jobs.networks import NetworkParams
 from weft_wire.parameters import params_of
 
-__all__ = ["NAMES", "network_of"]
+__all__ = ["NAMES", "network_of", "prior_of"]
 
 NAMES = frozenset(field.name for field, _, _ in params_of(NetworkParams))
 
@@ -37,3 +39,14 @@ def network_of(params: Mapping[str, Any], arrays: Collection[str]) -> Network | 
         sync_until=params["sync_until"],
         view_attention=params["view_attention"],
     )
+
+
+def prior_of(params: Mapping[str, Any]) -> NetworkPrior | None:
+    """The multi-view model that a job on views names beside its own; None leaves the geometry to it.
+
+    Raises UnknownName. Nothing is loaded before it is looked at.
+    """
+    card = parse_prior(params["prior"])
+    if card is None:
+        return None
+    return NetworkPrior(card, lambda: cache().prior(ModelRequest(card.name)))

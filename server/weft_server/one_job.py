@@ -31,8 +31,8 @@ __all__ = ["follow", "run_job"]
 
 # Numbers of a report, by their names in the result's info.
 MEASURES = (
-    "rerender_psnr", "view_psnr", "pairwise_psnr", "held_out_psnr", "painted_psnr", "sharpness", "seam_energy",
-    "wrap_seam", "view_seam", "patch_distance", "likeness_own", "likeness_other",
+    "rerender_psnr", "view_psnr", "pairwise_psnr", "pairwise_psnr_before", "held_out_psnr", "painted_psnr",
+    "sharpness", "seam_energy", "wrap_seam", "view_seam", "patch_distance", "likeness_own", "likeness_other",
 )  # fmt: skip
 SEEN = {"panorama": "pixels", "splat_texture": "splats"}  # what the views cover; texels otherwise
 
@@ -154,6 +154,8 @@ def _summarise(task: str, info: dict[str, Any], files: list[Path], seconds: floa
     for material in (material for material in materials if material.get("name")):
         note = f" ({material['note']})" if material.get("note") else ""
         say(f"material: {material['name']}{note}")
+    if "way" in info:
+        say(f"views: {info['views']}, {info['way']} through {info['geometry']}")
     if "coverage" in info:
         say(f"seen by the views: {100 * float(info['coverage']):.1f} % of the {SEEN.get(task, 'texels')}")
     if info.get("kept"):

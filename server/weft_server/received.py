@@ -13,6 +13,7 @@ from weft.geometry.camera import Camera
 from weft.geometry.mesh import Mesh
 from weft.geometry.splats import Splats
 from weft.io.images import from_bytes
+from weft.tasks.views_scene import ViewScene
 
 __all__ = ["Received"]
 
@@ -84,6 +85,35 @@ class Received:
         )
         dc = self.arrays.get("splats.dc", np.zeros((len(means), 3), np.float32))
         return Splats(means, quaternions, log_scales, logits, dc[:, None])
+
+    def view_scene(self) -> ViewScene:
+        """Views, and what is known of what they show; the wire's 0 or less, an unknown depth, is +infinity here."""
+        depths = self.arrays.get("view.depths")
+        return ViewScene(
+            images=self._image("view.images"),
+            cameras=self.cameras(),
+            masks=self._flags("view.masks"),
+            depths=None if depths is None else np.where(depths > 0, depths, np.float32(np.inf)),
+            meshes=self.meshes(),
+            textures=[self._image(f"mesh.{i}.texture") for i in range(self._objects())],
+            splats=self.splats() if "splats.means" in self.arrays else None,
+        )
+
+    def environment(self) -> np.ndarray | None:
+        """f4 [H, W, 3], linear radiance."""
+        return self.arrays.get("environment")
+
+    def old_environment(self) -> np.ndarray | None:
+        """f4 [H, W, 3], linear radiance."""
+        return self.arrays.get("old_environment")
+
+    def object_masks(self) -> np.ndarray | None:
+        """bool [N, H, W]: where the object is that moves."""
+        return self._flags("object.masks")
+
+    def transform(self) -> np.ndarray:
+        """f8 [4, 4], a rigid motion of the world."""
+        return self.arrays["object.transform"].astype(np.float64)
 
     def _objects(self) -> int:
         count = 0

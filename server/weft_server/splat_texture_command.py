@@ -12,6 +12,7 @@ from weft_server.arguments import add_options, options_of
 from weft_server.job_files import add_files, camera_arrays, check_out, exemplar_array, report_endings, write_report
 from weft_server.model_folders import folders_of
 from weft_server.one_job import run_job
+from weft_server.splat_files import splat_arrays
 from weft_server.terminal import say
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
@@ -20,8 +21,6 @@ from weft_wire.jobs import SPLAT_TEXTURE, SplatTextureParams
 __all__ = ["add_parser"]
 
 FORMATS = (".ply", ".splat")
-OPAQUE = 80.0  # of a logit: its sigmoid is 1 in float32; files have infinity too, the wire has not
-FLAT = -80.0  # of a log-scale: e^-80 is no size at all
 
 
 def add_parser(commands: Any) -> None:
@@ -60,7 +59,7 @@ def _run(arguments: argparse.Namespace) -> int:
     _check_number(arguments.splats, "splats", file.splats.count, "S", "crop or thin them in a splat editor")
     for note in file.notes:
         say(f"note: {note}")
-    arrays = {**_splat_arrays(file.splats), **exemplar_array(arguments.exemplar)}
+    arrays = {**splat_arrays(file.splats), **exemplar_array(arguments.exemplar)}
     arrays |= _cameras(arguments.cameras_file)
 
     def write(result: JobResult) -> list[Path]:
@@ -68,17 +67,6 @@ def _run(arguments: argparse.Namespace) -> int:
         return [out, *write_report(out, result.arrays)]
 
     return run_job(arguments.server, "splat_texture", params, arrays, write, models=folders_of(arguments))
-
-
-def _splat_arrays(splats: Any) -> dict[str, np.ndarray]:
-    """The splats by the names of the wire; what is infinite in the file becomes as good as infinite."""
-    return {
-        "splats.means": splats.means,
-        "splats.quaternions": splats.quaternions,
-        "splats.log_scales": np.maximum(splats.log_scales, np.float32(FLAT)),
-        "splats.logits": np.clip(splats.logits, np.float32(-OPAQUE), np.float32(OPAQUE)),
-        "splats.dc": np.ascontiguousarray(splats.sh[:, 0]),
-    }
 
 
 def _cameras(path: Path | None) -> dict[str, np.ndarray]:

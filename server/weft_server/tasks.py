@@ -16,12 +16,23 @@ import torch
 
 from weft.io.images import to_bytes
 from weft.models.materials import MATERIALS
-from weft.tasks import illusion, panorama, retexture, splat_texture, texture
+from weft.tasks import illusion, move, panorama, relight, retexture, splat_texture, stylize, texture
 from weft.tasks.events import Event, Result
 from weft_server.loaded_models import announced, unload
-from weft_server.networks import NAMES, network_of
+from weft_server.networks import NAMES, network_of, prior_of
 from weft_server.received import Received
-from weft_wire.jobs import ILLUSION, PANORAMA, RETEXTURE, SPLAT_TEXTURE, TEXTURE, UNLOAD, Task
+from weft_wire.jobs import (
+    ILLUSION,
+    MOVE,
+    PANORAMA,
+    RELIGHT,
+    RETEXTURE,
+    SPLAT_TEXTURE,
+    STYLIZE,
+    TEXTURE,
+    UNLOAD,
+    Task,
+)
 
 __all__ = ["RUNNERS", "Runner", "as_declared", "capabilities", "warm_up"]
 
@@ -46,7 +57,9 @@ class Runner:
         given = {name: argument(received) for name, argument in self.inputs.items()}
         if self.takes_network:
             given["network"] = network_of(params, arrays)
-            params = {name: value for name, value in params.items() if name not in NAMES}
+            if "prior" in params:
+                given["prior"] = prior_of(params)
+            params = {name: value for name, value in params.items() if name not in NAMES and name != "prior"}
         wished = {RENAMED.get(name, name): value for name, value in params.items()}
         events = self.function(**given, **wished)
         with closing(cast(Generator[Event, None, None], events)):
@@ -58,6 +71,7 @@ class Runner:
 
 _EXEMPLAR = {"exemplar": Received.exemplar}
 _CAMERAS = {"cameras": Received.cameras}
+_SCENE = {"scene": Received.view_scene}
 _ROWS = (
     Runner(TEXTURE, texture.texture, {"meshes": Received.meshes, **_EXEMPLAR, **_CAMERAS}),
     Runner(
@@ -72,6 +86,13 @@ _ROWS = (
             **_CAMERAS,
         },
     ),
+    Runner(
+        RELIGHT,
+        relight.relight,
+        {**_SCENE, "environment": Received.environment, "old_environment": Received.old_environment},
+    ),
+    Runner(STYLIZE, stylize.stylize, {**_SCENE, **_EXEMPLAR}),
+    Runner(MOVE, move.move, {**_SCENE, "object_masks": Received.object_masks, "transform": Received.transform}),
     Runner(ILLUSION, illusion.illusion, {"exemplars": Received.exemplars}),
     Runner(
         PANORAMA,

@@ -75,12 +75,14 @@ class Models:
     """What a way is put together from; all take and give [N, C, H, W].
 
     `agreed` is F on the estimates made at a level, None where no geometry is known; `prior` None where there is no
-    multi-view model.
+    multi-view model. A prior with a `prior_schedule` of its own begins from noise of its own: see
+    `coupled_sampling.matched`.
     """
 
     editor: Denoiser
     prior: Denoiser | None = None
     agreed: Callable[[Tensor, NoiseLevel], Tensor] | None = None
+    prior_schedule: Schedule | None = None
 
     def estimate(self, name: str) -> Denoiser:
         """The denoiser that a row calls "editor", "prior", "mean" or "tied"."""
@@ -134,7 +136,7 @@ def edited_views(
     _check(way, models, eta, noise, start_at)
     if way.from_edited:
         assert noise is not None
-        rest = _tail(schedule, start_at)
+        rest = _tail(models.prior_schedule or schedule, start_at)
         total = len(schedule) + len(rest)
         done = x
         for step in _alone(models.editor, schedule, x, eta, noise, 0):
@@ -145,10 +147,11 @@ def edited_views(
         for step in _alone(models.estimate(way.trajectories[0]), rest, again, eta, noise, 0):
             yield EditStep(len(schedule) + step.index, total, step.level, step.x0)
         return
-    if len(way.trajectories) == 1:
-        steps = _alone(models.estimate(way.trajectories[0]), schedule, x, eta, noise, way.corrections)
+    parts = [_trajectory(models, name, schedule, x, eta, noise) for name in way.trajectories]
+    if len(parts) == 1:
+        (one,) = parts
+        steps = _alone(one.denoiser, one.schedule, one.x, eta, noise, way.corrections)
     else:
-        parts = [Trajectory(models.estimate(name), schedule, x, eta, noise) for name in way.trajectories]
         steps = (EditStep(s.index, s.total, s.level, s.x0[-1]) for s in coupled(parts, strength, units=units))
     for step in steps:
         last = step.index == step.total - 1
@@ -156,6 +159,16 @@ def edited_views(
             assert models.agreed is not None
             step = EditStep(step.index, step.total, step.level, models.agreed(step.x0, CLEAN))
         yield step
+
+
+def _trajectory(
+    models: Models, name: str, schedule: Schedule, x: Tensor, eta: float, noise: Noise | None
+) -> Trajectory:
+    if name == "prior" and models.prior_schedule is not None:
+        schedule = models.prior_schedule
+        assert noise is not None
+        x = schedule.levels[0].sigma * noise()
+    return Trajectory(models.estimate(name), schedule, x, eta, noise)
 
 
 def _tail(schedule: Schedule, part: float) -> Schedule:
@@ -190,7 +203,7 @@ def _check(way: Way, models: Models, eta: float, noise: Noise | None, start_at: 
         raise InvalidInput(f"{way.name} needs a multi-view prior, and there is none", "give geometry or use per_view")
     if way.needs_space and models.agreed is None:
         raise InvalidInput(f"{way.name} needs to know what views share", "give a mesh, splats or depth, or per_view")
-    if noise is None and (eta > 0 or way.corrections or way.from_edited):
+    if noise is None and (eta > 0 or way.corrections or way.from_edited or models.prior_schedule is not None):
         raise InvalidInput(f"{way.name} with eta = {eta:g} needs a source of noise", "pass noise")
     if not 0 < start_at <= 1:
         raise InvalidInput(f"start_at = {start_at:g} is outside 0 to 1", "it is a part of the schedule")

@@ -12,7 +12,7 @@ from weft.denoiser import Denoiser
 from weft.schedule import Schedule
 from weft.spaces.linear import LinearSpace
 
-__all__ = ["ViewEditor"]
+__all__ = ["EmbeddedEditor", "ViewEditor"]
 
 
 class ViewEditor(Protocol):
@@ -59,3 +59,11 @@ class ViewEditor(Protocol):
     def images(self, x0: Tensor) -> Tensor:
         """The edited views [N, 3, H, W] in [-1, 1], sRGB."""
         ...
+
+
+class EmbeddedEditor:
+    """What editors on the embedded denoiser have alike: they begin from noise, forget it at every step, use no GPU."""
+
+    device = torch.device("cpu")
+    eta = 1.0
+    clean: Tensor | None = None

@@ -86,7 +86,8 @@ def _check_views(scene: ViewScene, images: np.ndarray) -> None:
     for what, maps in (("masks", scene.masks), ("depth maps", scene.depths)):
         if maps is not None and maps.shape != images.shape[:3]:
             raise InvalidImage(
-                f"{what} of shape {list(maps.shape)} for views of {list(images.shape[:3])}", "match them"
+                f"{what} of shape {list(maps.shape)} for views of {list(images.shape[:3])}",
+                "give one a view, of its size",
             )
     if scene.masks is not None and not scene.masks.any():
         raise InvalidInput("the masks are empty: nothing may change", "paint what may change white")

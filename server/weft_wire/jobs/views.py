@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from weft_wire.arrays import ArraySpec
 from weft_wire.errors import WireError
 from weft_wire.jobs import parts
-from weft_wire.jobs.networks import NetworkParams, view_size_param
+from weft_wire.jobs.networks import NETWORK, NetworkParams, view_size_param
 from weft_wire.parameters import param
 
 __all__ = ["DIMENSIONS", "INPUTS", "RESULTS", "TOGETHER", "ViewsParams", "check_views"]
@@ -25,6 +25,10 @@ class ViewsParams(NetworkParams):
     way: str = param(
         "automatic", choices=WAYS,
         help="how views are kept consistent; automatic: synchronized where geometry is known, else coupled",
+    )  # fmt: skip
+    prior: str = param(
+        "automatic", maximum=120, section=NETWORK,
+        help="what makes the other views of an edited one: automatic is the geometry; or a multi-view model",
     )  # fmt: skip
     coupling: float = param(
         0.4, minimum=0, maximum=1, help="how much coupled models take of each other's estimate at every step"

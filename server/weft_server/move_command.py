@@ -1,0 +1,97 @@
+"""`weft move VIEWS -o OUT --object MASKS|NAME --translate X Y Z`: an object at another place, in every view."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weft_server.arguments import add_options, options_of
+from weft_server.model_folders import folders_of
+from weft_server.one_job import run_job
+from weft_server.view_files import GivenViews, add_views, given_views
+from weft_wire.errors import WireError
+from weft_wire.jobs import MoveParams
+
+__all__ = ["add_parser"]
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "move",
+        help="move an object that photographs, or a scene of meshes, show",
+        description="Move an object in many views of one scene consistently. What its old place hid is painted anew.",
+    )
+    add_views(parser)
+    parser.add_argument(
+        "--object", dest="what", required=True, metavar="MASKS|NAME",
+        help="a folder of masks, called as the pictures are and white where the object is; or the name of a mesh",
+    )  # fmt: skip
+    for option, metavar, help in (
+        ("--translate", ("X", "Y", "Z"), "how far, in the world of the poses"),
+        ("--rotate", ("X", "Y", "Z"), "degrees about the axes of the world, X first, about the object's middle"),
+    ):
+        parser.add_argument(option, type=float, nargs=3, default=(0.0, 0.0, 0.0), metavar=metavar, help=help)
+    parser.add_argument(
+        "--about", type=float, nargs=3, metavar=("X", "Y", "Z"), help="the point to turn about (default: the middle)"
+    )
+    add_options(parser, MoveParams, but=("object",))
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from weft.geometry.rigid import Rigid
+
+    by_masks = Path(arguments.what).is_dir()
+    params = options_of(arguments, MoveParams, object="" if by_masks else arguments.what)
+    views = given_views(arguments, params, [])
+    arrays = dict(views.arrays)
+    if by_masks:
+        arrays["object.masks"] = _masks(Path(arguments.what), views)
+    if any(arguments.rotate) and arguments.about is None and not views.meshes:
+        raise WireError("invalid_input", "--rotate about which point?", "add --about X Y Z, in the world of the poses")
+    about = arguments.about or _middle(views, arguments.what)
+    motion = Rigid.of(arguments.translate, arguments.rotate, about)
+    arrays["object.transform"] = motion.matrix.astype(np.float32)
+    return run_job(
+        arguments.server, "move", params, arrays, views.write, views.labels, models=folders_of(arguments)
+    )  # fmt: skip
+
+
+def _middle(views: GivenViews, name: str) -> tuple[float, float, float]:
+    """Of the bounding box of the mesh of this name; the origin where there is none (nothing turns then)."""
+    for mesh in views.meshes:
+        if mesh.name == name:
+            x, y, z = (mesh.vertices.min(0) + mesh.vertices.max(0)) / 2
+            return float(x), float(y), float(z)
+    if views.meshes:
+        known = ", ".join(repr(mesh.name) for mesh in views.meshes)
+        raise WireError(
+            "invalid_input", f"no object is called {name!r}", f"objects: {known}; or name a folder of masks"
+        )
+    return 0.0, 0.0, 0.0
+
+
+def _masks(folder: Path, views: GivenViews) -> np.ndarray:
+    """u1 [N, H, W] of the pictures' masks."""
+    from weft.io.textures import load_mask
+
+    if not views.names:
+        raise WireError("invalid_input", "masks go with a folder of views", "name the mesh that is to be moved")
+    shape = views.arrays["view.images"].shape[1:3]
+    masks = []
+    for name in views.names:
+        path = next((folder / f"{name}{end}" for end in PICTURES if (folder / f"{name}{end}").is_file()), None)
+        if path is None:
+            raise WireError("invalid_input", f"{folder} has no mask called {name!r}", "call masks as the pictures are")
+        mask = load_mask(path)
+        if mask.shape != shape:
+            (height, width), (rows, columns) = mask.shape, shape
+            message = f"the mask {str(path)!r} is {width}×{height} px, its picture {columns}×{rows} px"
+            raise WireError("invalid_input", message, "paint it at the picture's size")
+        masks.append(mask.astype(np.uint8))
+    return np.stack(masks)

@@ -1,0 +1,43 @@
+"""`weft relight VIEWS -o OUT --env FILE.hdr`: photographs, or a textured mesh, under another light."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from weft_server.arguments import add_options, options_of
+from weft_server.model_folders import folders_of
+from weft_server.one_job import run_job
+from weft_server.view_files import add_views, given_views
+from weft_wire.jobs import RelightParams
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser(
+        "relight",
+        help="put photographs, or a textured mesh, under another light",
+        description="Relight many views of one scene consistently. What is known of their geometry (a mesh, splats, "
+        "depth maps; estimated from the views otherwise) ties them; the result is baked back into textures or splats.",
+    )
+    add_views(parser)
+    parser.add_argument("--env", type=Path, metavar="FILE", help="the new light: an equirectangular map, .hdr or .exr")
+    parser.add_argument("--old-env", type=Path, metavar="FILE", help="the light that the views show, if it is known")
+    add_options(parser, RelightParams)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from weft.io.hdr import load_environment
+
+    params = options_of(arguments, RelightParams)
+    views = given_views(arguments, params, [arguments.env, arguments.old_env])
+    arrays = dict(views.arrays)
+    for name, path in (("environment", arguments.env), ("old_environment", arguments.old_env)):
+        if path is not None:
+            arrays[name] = load_environment(path).radiance
+    return run_job(
+        arguments.server, "relight", params, arrays, views.write, views.labels, models=folders_of(arguments)
+    )  # fmt: skip

@@ -1,0 +1,196 @@
+"""VIEWS of the commands: a folder of photographs with poses, or a mesh; and where the edited ones are written."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from weft_server.arguments import Parser
+from weft_server.job_files import camera_arrays, check_out, check_sides, mesh_arrays, report_endings, write_report
+from weft_server.model_folders import add_models
+from weft_server.terminal import say
+from weft_wire.errors import WireError
+from weft_wire.events import JobResult
+
+__all__ = ["GivenViews", "add_views", "given_views"]
+
+MESHES = (".glb", ".gltf", ".obj", ".ply")
+WRITTEN = (".glb", ".obj", ".png")  # what a mesh with new textures is written to
+POSES = "transforms.json"
+ALL_VIEWS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class GivenViews:
+    """The input arrays of a job, and how its result is written."""
+
+    out: Path
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # of the views' files, without their endings
+    meshes: tuple[Any, ...] = ()
+    splats: Any = None  # the file they came from
+
+    def write(self, result: JobResult) -> list[Path]:
+        """Views and poses into the folder `out`, the baked model beside them; or the mesh `out` alone."""
+        if not self.names:
+            return self._write_mesh(self.out, result) + write_report(self.out, result.arrays)
+        self.out.mkdir(exist_ok=True)
+        files = [*self._write_views(result), *self._write_model(result)]
+        return files + write_report(self.out / "edit.png", result.arrays)
+
+    def _write_views(self, result: JobResult) -> list[Path]:
+        """The pictures, and the poses that they were edited with."""
+        from weft.io.images import save_image
+
+        images = result.arrays["view.images"]
+        frames = []
+        for name, image, pose, lens in zip(
+            self.names, images, result.arrays["camera.poses"], result.arrays["camera.intrinsics"], strict=True
+        ):
+            path = self.out / "images" / f"{name}.png"
+            path.parent.mkdir(exist_ok=True)
+            save_image(path, image)
+            keys = ("fl_x", "fl_y", "cx", "cy", "w", "h")
+            values = {key: float(value) for key, value in zip(keys, lens, strict=True)}
+            values |= {"w": int(lens[4]), "h": int(lens[5])}
+            frames.append({"file_path": f"images/{name}.png", **values, "transform_matrix": pose.tolist()})
+        poses = self.out / POSES
+        poses.write_text(json.dumps({"camera_model": "PINHOLE", "frames": frames}, indent=1), encoding="utf-8")
+        return [poses]
+
+    def _write_model(self, result: JobResult) -> list[Path]:
+        from weft.io.splats import save_splats
+
+        if self.meshes:
+            return self._write_mesh(self.out / "model.glb", result)
+        if self.splats is not None:
+            save_splats(self.out / "splats.ply", self.splats, dc=result.arrays["splats.dc"], degree=None)
+            return [self.out / "splats.ply"]
+        return []
+
+    def _write_mesh(self, out: Path, result: JobResult) -> list[Path]:
+        from dataclasses import replace
+
+        from weft.io.meshes import save_textured
+
+        made = {i: result.arrays.get(f"mesh.{i}.uv") for i in range(len(self.meshes))}
+        meshes = [mesh if made[i] is None else replace(mesh, corner_uv=made[i]) for i, mesh in enumerate(self.meshes)]
+        return save_textured(out, meshes, [result.arrays[f"texture.{i}"] for i in range(len(meshes))])
+
+
+def add_views(parser: Parser) -> None:
+    """VIEWS, what is known of their geometry, and where the result goes."""
+    parser.add_argument(
+        "views_from", type=Path, metavar="VIEWS",
+        help=f"a folder of pictures with {POSES}, or a mesh with its texture: {', '.join(MESHES)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, metavar="OUT",
+        help=f"a folder for edited pictures; for a mesh a file: {', '.join(WRITTEN)}",
+    )  # fmt: skip
+    parser.add_argument("--mesh", type=Path, metavar="FILE", help="what the pictures show: a mesh in the poses' frame")
+    parser.add_argument(
+        "--splats", type=Path, metavar="FILE", help="what the pictures show: splats in the poses' frame"
+    )
+    parser.add_argument("--texture", type=Path, metavar="FILE", help="the mesh's texture, if its file holds none")
+    parser.add_argument("--take", type=int, default=12, metavar="N", help="how many of the pictures (default 12)")
+    parser.add_argument("--server", metavar="ADDRESS", help="HOST:PORT of a server, if not the local one")
+    add_models(parser)
+
+
+def given_views(arguments: argparse.Namespace, params: Any, keep: list[Path | None]) -> GivenViews:
+    """Read VIEWS. Raises what cannot be used, in one line; the files to `keep` are not written over."""
+    source: Path = arguments.views_from
+    if not source.exists():
+        raise WireError("invalid_input", f"there is no {source}", f"name a folder with {POSES}, or a mesh")
+    if source.is_file() and source.suffix.lower() in MESHES:
+        return _of_mesh(arguments, params, keep)
+    if source.is_file() and source.suffix.lower() != ".json":
+        raise WireError(
+            "invalid_input", f"{source.name!r} is neither a folder of views nor a mesh", f"use {POSES}, or a mesh file"
+        )
+    return _of_folder(arguments)
+
+
+def _of_mesh(arguments: argparse.Namespace, params: Any, keep: list[Path | None]) -> GivenViews:
+    from weft.io.meshes import load_meshes
+
+    if arguments.mesh or arguments.splats:
+        raise WireError("invalid_input", "--mesh and --splats go with a folder of views", "leave them out")
+    check_out(arguments.out, WRITTEN, [arguments.views_from, arguments.texture, *keep], report_endings(params))
+    meshes = load_meshes(arguments.views_from)
+    arrays = mesh_arrays(meshes)
+    for i, texture in enumerate(_textures(arguments.views_from, arguments.texture, meshes)):
+        arrays[f"mesh.{i}.texture"] = texture
+    return GivenViews(arguments.out, arrays, tuple(mesh.name for mesh in meshes), meshes=tuple(meshes))
+
+
+def _textures(file: Path, given: Path | None, meshes: list[Any]) -> list[np.ndarray]:
+    """u1 [H, W, 3] of every object."""
+    from weft.io.textures import load_texture, load_textures
+
+    found = [[load_texture(given)]] if given else load_textures(file)
+    if given and len(meshes) > 1:
+        raise WireError(
+            "invalid_input", f"one --texture for {len(meshes)} objects", "put the textures into a .glb file"
+        )
+    for mesh, textures in zip(meshes, found or [[] for _ in meshes], strict=True):
+        if mesh.corner_uv is None:
+            raise WireError(
+                "invalid_mesh", f"{mesh.name!r} has no UVs, so it wears no texture", "`weft texture` makes both"
+            )
+        if len(textures) != 1:
+            number = f"{len(textures)} textures" if textures else "no texture"
+            raise WireError("invalid_image", f"{mesh.name!r} has {number} in {file.name!r}", "add --texture FILE")
+        check_sides(f"texture in {file.name}", textures[0].shape[1], textures[0].shape[0])
+    return [textures[0] for textures in found]
+
+
+def _of_folder(arguments: argparse.Namespace) -> GivenViews:
+    from weft.io.images import to_bytes
+    from weft.io.meshes import load_meshes
+    from weft.io.splats import load_splats
+    from weft.io.view_folder import load_views
+
+    out: Path = arguments.out
+    if out.suffix.lower() in (*WRITTEN, ".jpg", ".ply") or out.is_file():
+        raise WireError("invalid_input", f"{out.name!r} is a file, the edited views are many", "name a folder with -o")
+    if not out.resolve().parent.is_dir():
+        raise WireError("invalid_input", f"there is no folder {out.parent}", "make it first")
+    source: Path = arguments.views_from
+    if out.resolve() == (source if source.is_dir() else source.parent).resolve():
+        raise WireError("invalid_input", f"{out} holds the views themselves", "choose another folder with -o")
+    if arguments.mesh and arguments.splats:
+        raise WireError("invalid_input", "there are both --mesh and --splats", "choose one of them")
+    if not 2 <= arguments.take <= ALL_VIEWS:
+        raise WireError("invalid_input", f"--take {arguments.take} is outside 2 to {ALL_VIEWS}", "12 are usual")
+    found = load_views(source, count=arguments.take)
+    for warning in found.warnings:
+        say(f"note: {warning}")
+    arrays = {"view.images": to_bytes(found.images), **camera_arrays(found.cameras)}
+    if found.masks is not None:
+        arrays["view.masks"] = found.masks.astype(np.uint8)
+    if found.depths is not None:
+        arrays["view.depths"] = np.where(np.isfinite(found.depths), found.depths, 0).astype(np.float32)
+    meshes = load_meshes(arguments.mesh) if arguments.mesh else []
+    file = load_splats(arguments.splats) if arguments.splats else None
+    if file is not None:
+        from weft_server.splat_files import splat_arrays
+
+        arrays |= splat_arrays(file.splats)
+    return GivenViews(
+        out, arrays | mesh_arrays(meshes), tuple(mesh.name for mesh in meshes), _stems(found.names), tuple(meshes), file
+    )
+
+
+def _stems(names: Sequence[str]) -> tuple[str, ...]:
+    """The names without their endings; numbered where several pictures share one."""
+    stems = [Path(name).stem for name in names]
+    return tuple(stem if stems.count(stem) == 1 else f"{i:04d}_{stem}" for i, stem in enumerate(stems))

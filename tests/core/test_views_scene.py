@@ -1,0 +1,71 @@
+"""What a job on views refuses before it begins, each in one line with its remedy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from practice_shapes import quad
+
+from weft.errors import WeftError
+from weft.geometry.camera import Camera, look_at
+from weft.tasks.views_scene import ViewScene, check_scene
+from weft.tasks.views_stage import fitted_views
+
+CAMERAS = [Camera(look_at((x, -3, 0), (0, 0, 0)), 64, 48, 60, 60, 32, 24) for x in (-1, 0, 1)]
+IMAGES = np.full((3, 48, 64, 3), 0.5, np.float32)
+SCENE = ViewScene(IMAGES, CAMERAS)
+
+
+@pytest.mark.parametrize(
+    ("scene", "what", "remedy"),
+    [
+        (ViewScene(), "neither views nor meshes", "give"),
+        (ViewScene(meshes=[quad()], textures=[None]), "no texture", "rendered views"),
+        (replace(SCENE, images=IMAGES[:1], cameras=CAMERAS[:1]), "1 view", "2 or more"),
+        (replace(SCENE, cameras=()), "without poses", "transforms.json"),
+        (replace(SCENE, cameras=CAMERAS[:2]), "2 cameras for 3 views", "one camera a view"),
+        (replace(SCENE, images=np.full((3, 40, 64, 3), 0.5, np.float32)), "is for 64×48 px", "intrinsics"),
+        (replace(SCENE, images=np.full_like(IMAGES, np.nan)), "NaN", "8 bits"),
+        (replace(SCENE, images=IMAGES * 4), "outside 0 to 1", "8 bits"),
+        (replace(SCENE, images=IMAGES[:, :8], cameras=CAMERAS), "64×8 px", "scale"),
+        (replace(SCENE, masks=np.zeros(IMAGES.shape[:3], bool)), "empty", "white"),
+        (replace(SCENE, masks=np.ones((2, 48, 64), bool)), "masks of shape", "one a view"),
+        (replace(SCENE, depths=np.ones((3, 24, 64), np.float32)), "depth maps of shape", "one a view"),
+    ],
+)
+def test_what_cannot_be_worked_on_is_refused_in_one_line(scene: ViewScene, what: str, remedy: str) -> None:
+    with pytest.raises(WeftError) as caught:
+        check_scene(scene)
+    assert what in caught.value.message
+    assert remedy in caught.value.hint
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_whole_passes() -> None:
+    check_scene(SCENE)
+    check_scene(ViewScene(meshes=[quad()], textures=[IMAGES[0]]))
+
+
+def test_views_are_fitted_with_their_cameras() -> None:
+    """A point lands at the same part of the frame, whatever its size becomes."""
+    masks = np.zeros(IMAGES.shape[:3], bool)
+    masks[:, :24] = True
+    depths = np.tile(np.arange(64, dtype=np.float32) + 1, (3, 48, 1))
+    scene = replace(SCENE, masks=masks, depths=depths)
+    fitted = fitted_views(scene, 48, 16)
+    assert fitted.images is not None
+    assert fitted.images.shape == (3, 32, 48, 3)
+    point = np.array([[0.3, 0.2, 0.4]], np.float32)
+    for before, after in zip(scene.cameras, fitted.cameras, strict=True):
+        old, new = before.project(point)[0][0], after.project(point)[0][0]
+        np.testing.assert_allclose(new / (48, 32), old / (64, 48), atol=1e-5)
+    assert fitted.masks is not None
+    assert fitted.masks.mean() == pytest.approx(0.5)
+    assert fitted.depths is not None
+    assert set(np.unique(fitted.depths)) <= set(np.unique(depths))  # no depth between two surfaces is invented
+
+
+def test_views_that_fit_stay_as_they_are() -> None:
+    assert fitted_views(SCENE, 256, 16) is SCENE

@@ -1,0 +1,174 @@
+"""`weft relight`, `stylize` and `move` as people start them: a real server, folders and files in and out, all small."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from practice_commands import OBJ, photo, refused, weft
+
+from weft.geometry.camera import frame_object
+from weft.io.images import save_image
+from weft.io.meshes import load_meshes
+from weft.io.textures import load_texture
+from weft.io.transforms import load_cameras
+from weft.spaces.surface import build_surface
+from weft.tasks.rendering import render_surface
+from weft_server.options import ServerOptions
+from weft_server.server import Server
+
+SMALL = ["--steps", "4", "--seed", "3"]
+VIEWS = [(0.0, 10.0), (35.0, 20.0), (70.0, 10.0)]
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("home")
+    with Server(ServerOptions(home=folder, port=0, min_free_bytes=1)):
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder: cube.obj with photo.png, views/ of it with poses, masks of its left half, and a light."""
+    folder = tmp_path_factory.mktemp("scene")
+    (folder / "cube.obj").write_text(OBJ)
+    photo(folder / "photo.png", 48, 40)
+    surface = build_surface(load_meshes(folder / "cube.obj"), 128)
+    texture = np.asarray(Image.open(folder / "photo.png").resize((128, 128)), np.float32) / 255
+    frames = []
+    for name in ("views/images", "masks", "empty"):
+        (folder / name).mkdir(parents=True)
+    for i, camera in enumerate(frame_object(surface.vertices, VIEWS, SIDE)):
+        image, mask = render_surface(surface, [texture], camera)
+        save_image(folder / f"views/images/{i}.png", image)
+        save_image(folder / f"masks/{i}.png", np.repeat(mask[..., None], 3, 2).astype(np.float32))
+        save_image(folder / f"empty/{i}.png", np.zeros_like(image))
+        lens = {"fl_x": camera.fx, "fl_y": camera.fy, "cx": camera.cx, "cy": camera.cy, "w": SIDE, "h": SIDE}
+        frames.append({"file_path": f"images/{i}.png", "transform_matrix": camera.pose.tolist(), **lens})
+    (folder / "views/transforms.json").write_text(json.dumps({"frames": frames}))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def inside(home: Path, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WEFT_HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    for name in ("cube.obj", "photo.png", "views", "masks", "empty"):
+        (tmp_path / name).symlink_to(scene / name)
+    return tmp_path
+
+
+def done(*arguments: object) -> str:
+    status, said, complained = weft(*arguments, *SMALL)
+    assert (status, complained) == (0, ""), said + complained
+    assert "wrote " in said.splitlines()[-1]
+    return said
+
+
+def pixels(path: Path | str) -> np.ndarray:
+    with Image.open(path) as opened:
+        return np.asarray(opened.convert("RGB"))
+
+
+def test_a_mesh_is_relit_into_its_texture() -> None:
+    said = done("relight", "cube.obj", "--texture", "photo.png", "-o", "lit.obj", "--light", "sunset", "--size", 64,
+                "--views", 4, "--report")  # fmt: skip
+    assert "synchronized through mesh" in said
+    before, after = load_texture("photo.png"), load_texture("lit.png")
+    assert before.shape == after.shape
+    assert np.abs(after.astype(int) - before).mean() > 5
+    assert {path.name for path in Path().glob("lit*")} >= {"lit.obj", "lit_contact_sheet.png", "lit_turntable.gif"}
+
+
+def test_photographs_with_their_mesh_are_painted_and_baked() -> None:
+    said = done(
+        "stylize", "views", "--mesh", "cube.obj", "-o", "painted", "--style", "photo.png", "--texture-size", 128
+    )
+    assert "painted/model.glb" in said
+    written = load_cameras("painted/transforms.json")
+    given = load_cameras("views/transforms.json")
+    for old, new, path in zip(given.cameras, written.cameras, written.images, strict=True):
+        np.testing.assert_allclose(new.pose, old.pose, atol=1e-5)
+        assert path is not None
+        assert pixels(path).shape == (SIDE, SIDE, 3)
+    assert np.abs(pixels("painted/images/0.png").astype(int) - pixels("views/images/0.png")).mean() > 2
+    assert load_meshes("painted/model.glb")[0].corner_uv is not None
+
+
+def test_a_second_run_gives_the_same_bytes() -> None:
+    for name in ("one", "two"):
+        done("relight", "views", "--mesh", "cube.obj", "-o", name, "--light", "neon", "--old-light", "overcast",
+             "--texture-size", 128)  # fmt: skip
+    assert pixels("one/images/1.png").tobytes() == pixels("two/images/1.png").tobytes()
+    assert Path("one/model.glb").read_bytes() == Path("two/model.glb").read_bytes()
+
+
+def other_size(folder: Path) -> None:
+    for i in range(3):
+        side = SIDE if i else SIDE // 2
+        photo(folder / f"images/{i}.png", side, side, seed=i)
+
+
+def spoiled(tmp_path: Path, **changes: object) -> str:
+    """A copy of the views with other poses, or as many of them as asked for."""
+    folder = tmp_path / "spoiled"
+    (folder / "images").mkdir(parents=True)
+    document = json.loads(Path("views/transforms.json").read_text())
+    for i in range(3):
+        (folder / f"images/{i}.png").write_bytes(Path(f"views/images/{i}.png").read_bytes())
+    if "keep" in changes:
+        document["frames"] = document["frames"][: changes["keep"]]
+    if "drop" in changes:
+        for frame in document["frames"]:
+            del frame[changes["drop"]]
+    if changes.get("sizes"):
+        for frame in document["frames"]:
+            del frame["w"], frame["h"]
+        other_size(folder)
+    (folder / "transforms.json").write_text(json.dumps(document))
+    return str(folder)
+
+
+RELIT = ("-o", "out", "--light", "noon")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("relight", "nowhere", *RELIT), "nowhere"),
+        (("relight", "photo.png", *RELIT), "neither a folder of views nor a mesh"),
+        (("relight", "masks", *RELIT), "transforms.json"),
+        (("relight", "views", "-o", "out"), "no light"),
+        (("relight", "views", "-o", "out", "--light", "noon", "--env", "photo.png"), "photo.png"),
+        (("relight", "views", "-o", "out", "--env", "photo.png"), "photo.png"),
+        (("relight", "views", *RELIT, "--coupling", "-1"), "coupling"),
+        (("relight", "views", *RELIT, "--coupling-lambda", "-0.5"), "coupling_lambda"),
+        (("relight", "views", "-o", "views", "--light", "noon"), "holds the views themselves"),
+        (("relight", "views", "-o", "out.png", "--light", "noon"), "name a folder"),
+        (("relight", "views", *RELIT, "--take", "1"), "--take 1"),
+        (("relight", "cube.obj", "-o", "lit.obj", "--light", "noon"), "no texture"),
+        (("relight", "views", *RELIT, "--mesh", "cube.obj", "--splats", "cube.obj"), "both --mesh and --splats"),
+        (("stylize", "views", "-o", "out"), "neither a prompt nor a reference image"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(arguments: tuple[str, ...], says: str) -> None:
+    assert says in refused(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"keep": 1}, "1 view"),
+        ({"keep": 0}, "no frames"),
+        ({"drop": "transform_matrix"}, "transform_matrix"),
+        ({"sizes": True}, "32×32"),
+    ],
+)
+def test_views_that_are_no_views_are_refused_in_one_line(changes: dict[str, object], says: str, tmp_path: Path) -> None:
+    assert says in refused("stylize", spoiled(tmp_path, **changes), "-o", "out", "--style", "photo.png")
