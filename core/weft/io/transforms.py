@@ -24,6 +24,10 @@ __all__ = ["PosedImages", "load_cameras"]
 _PERSPECTIVE = ("PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE", "OPENCV", "SIMPLE_RADIAL", "RADIAL")
 _DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
 _SUFFIXES = ("", ".png", ".jpg", ".jpeg", ".webp")  # Blender's variant leaves the suffix out
+_MASKS = ("mask_path",)
+_DEPTHS = ("depth_file_path", "depth_path")
+_DEPTH_UNITS = ("depth_unit_scale_factor", "integer_depth_scale")  # nerfstudio's and instant-ngp's
+_MILLIMETRE = 1e-3  # nerfstudio's unit where the file names none
 _LARGEST_SIDE = 16384
 _REMEDY = "write it with nerfstudio's ns-process-data, instant-ngp's colmap2nerf or a Blender NeRF exporter"
 
@@ -36,6 +40,9 @@ class PosedImages:
     images: tuple[Path | None, ...]  # None where the picture is missing or lies outside the file's folder
     distortion: tuple[dict[str, float], ...]  # of OpenCV's model: k1 to k4, p1, p2, as far as given
     warnings: tuple[str, ...]
+    masks: tuple[Path | None, ...]  # black = ignore
+    depths: tuple[Path | None, ...]
+    depth_unit: float  # world units of a step of depth maps in whole numbers
 
 
 def load_cameras(path: str | Path) -> PosedImages:
@@ -63,7 +70,15 @@ def load_cameras(path: str | Path) -> PosedImages:
         except InvalidCamera as error:
             message = f"{path.name!r}, frame {i + 1} of {len(frames)}: {error.message}"
             raise InvalidCamera(message, error.hint or _REMEDY) from None
-    return PosedImages(tuple(cameras), tuple(images), tuple(distortion), tuple(warnings))
+    masks, depths = (_find_beside(path.parent.resolve(), frames, names) for names in (_MASKS, _DEPTHS))
+    unit = next((_number(shared, key) for key in _DEPTH_UNITS if key in shared), _MILLIMETRE)
+    return PosedImages(tuple(cameras), tuple(images), tuple(distortion), tuple(warnings), masks, depths, unit)
+
+
+def _find_beside(folder: Path, frames: list[dict[str, Any]], keys: tuple[str, ...]) -> tuple[Path | None, ...]:
+    """Each frame's picture of another kind, if one of `keys` names it and it is there."""
+    names = (next((str(frame[key]) for key in keys if frame.get(key)), None) for frame in frames)
+    return tuple(_find_image(folder, name.replace("\\", "/"))[0] if name else None for name in names)
 
 
 def _find_images(folder: Path, frames: list[dict[str, Any]]) -> tuple[list[Path | None], list[str]]:
