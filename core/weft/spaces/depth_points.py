@@ -37,9 +37,7 @@ _LEAST_COSINE = 0.05
 _INSIDE = 1e-3  # pixels by which points stay clear of the frame
 
 
-def depth_geometry(
-    depths: np.ndarray, cameras: Sequence[Camera], *, tolerance: float = TOLERANCE, residual_passes: int = 1
-) -> ViewGeometry:
+def depth_geometry(depths: np.ndarray, cameras: Sequence[Camera], *, tolerance: float = TOLERANCE) -> ViewGeometry:
     """What N views with `depths` f4 [N, H, W] (along the viewing axis, world units; infinite = unknown) show.
 
     `tolerance`: the part of its depth by which a surface may lie elsewhere in another view. Pixels without depth see
@@ -60,7 +58,7 @@ def depth_geometry(
 
     def space(exponent: float) -> LinearSpace:
         gather = gathering(*sampled, exponent, taps=4, view_shape=shape)
-        return LinearSpace(projection, shape, gather, fill, residual_passes)
+        return LinearSpace(projection, shape, gather, fill)
 
     return ViewGeometry("depth", tuple(cameras), depths, normal, space, position, cell_normal)
 
