@@ -26,7 +26,7 @@ PROVIDED = {
     "retexture": frozenset({"image", "mask", "background"}),
     "relight": frozenset({"image", "mask", "background", "surroundings"}),
     "stylize": frozenset({"image", "mask"}),
-    "move": frozenset({"image", "mask"}),
+    "move": frozenset({"image", "mask", "before"}),
 }
 WANTED = {"relight": frozenset({"image"})}  # of a model by a task: what paints from nothing cannot relight
 AUTOMATIC = "automatic"  # the prior that geometry makes

@@ -163,7 +163,7 @@ def _conditioning(model: ImageModel, wish: ModelWish, side: int) -> Any:
 
     grey = torch.zeros(1, 3, side, side)
     pictures: dict[str, Any] = {"image": grey, "mask": torch.ones(1, 1, side, side), "background": grey}
-    pictures["surroundings"] = grey.repeat(1, 2, 1, 1)
+    pictures |= {"surroundings": grey.repeat(1, 2, 1, 1), "before": grey}
     needs = model.card.needs | ({"mask"} if model.card.part("offset") else set())
     controls = [Control(w.kind, (grey + 1) / 2, w.scale, w.start, w.end) for w in wish.controls]
     return Conditioning(

@@ -11,7 +11,7 @@ import numpy as np
 from weft_server.arguments import add_options, options_of
 from weft_server.model_folders import folders_of
 from weft_server.one_job import run_job
-from weft_server.view_files import GivenViews, add_views, given_views
+from weft_server.view_files import GivenViews, add_views, check_folder, given_views
 from weft_wire.errors import WireError
 from weft_wire.jobs import MoveParams
 
@@ -48,13 +48,14 @@ def _run(arguments: argparse.Namespace) -> int:
 
     by_masks = Path(arguments.what).is_dir()
     params = options_of(arguments, MoveParams, object="" if by_masks else arguments.what)
+    check_folder(arguments.out)  # what moves keeps its texture
     views = given_views(arguments, params, [])
     arrays = dict(views.arrays)
     if by_masks:
         arrays["object.masks"] = _masks(Path(arguments.what), views)
-    if any(arguments.rotate) and arguments.about is None and not views.meshes:
+    if any(arguments.rotate) and arguments.about is None and by_masks:
         raise WireError("invalid_input", "--rotate about which point?", "add --about X Y Z, in the world of the poses")
-    about = arguments.about or _middle(views, arguments.what)
+    about = arguments.about or ((0.0, 0.0, 0.0) if by_masks else _middle(views, arguments.what))
     motion = Rigid.of(arguments.translate, arguments.rotate, about)
     arrays["object.transform"] = motion.matrix.astype(np.float32)
     return run_job(
@@ -63,17 +64,13 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _middle(views: GivenViews, name: str) -> tuple[float, float, float]:
-    """Of the bounding box of the mesh of this name; the origin where there is none (nothing turns then)."""
+    """Of the bounding box of the mesh of this name."""
     for mesh in views.meshes:
         if mesh.name == name:
             x, y, z = (mesh.vertices.min(0) + mesh.vertices.max(0)) / 2
             return float(x), float(y), float(z)
-    if views.meshes:
-        known = ", ".join(repr(mesh.name) for mesh in views.meshes)
-        raise WireError(
-            "invalid_input", f"no object is called {name!r}", f"objects: {known}; or name a folder of masks"
-        )
-    return 0.0, 0.0, 0.0
+    known = ", ".join(repr(mesh.name) for mesh in views.meshes) or "none without --mesh"
+    raise WireError("invalid_input", f"no object is called {name!r}", f"objects: {known}; or name a folder of masks")
 
 
 def _masks(folder: Path, views: GivenViews) -> np.ndarray:

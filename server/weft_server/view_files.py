@@ -18,7 +18,7 @@ from weft_server.terminal import say
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
 
-__all__ = ["GivenViews", "add_views", "given_views"]
+__all__ = ["GivenViews", "add_views", "check_folder", "given_views"]
 
 MESHES = (".glb", ".gltf", ".obj", ".ply")
 WRITTEN = (".glb", ".obj", ".png")  # what a mesh with new textures is written to
@@ -39,7 +39,7 @@ class GivenViews:
 
     def write(self, result: JobResult) -> list[Path]:
         """Views and poses into the folder `out`, the baked model beside them; or the mesh `out` alone."""
-        if not self.names:
+        if self.out.suffix.lower() in WRITTEN:
             return self._write_mesh(self.out, result) + write_report(self.out, result.arrays)
         self.out.mkdir(exist_ok=True)
         files = [*self._write_views(result), *self._write_model(result)]
@@ -50,9 +50,10 @@ class GivenViews:
         from weft.io.images import save_image
 
         images = result.arrays["view.images"]
+        names = self.names or tuple(f"{i:04d}" for i in range(len(images)))
         frames = []
         for name, image, pose, lens in zip(
-            self.names, images, result.arrays["camera.poses"], result.arrays["camera.intrinsics"], strict=True
+            names, images, result.arrays["camera.poses"], result.arrays["camera.intrinsics"], strict=True
         ):
             path = self.out / "images" / f"{name}.png"
             path.parent.mkdir(exist_ok=True)
@@ -68,9 +69,9 @@ class GivenViews:
     def _write_model(self, result: JobResult) -> list[Path]:
         from weft.io.splats import save_splats
 
-        if self.meshes:
+        if "texture.0" in result.arrays:
             return self._write_mesh(self.out / "model.glb", result)
-        if self.splats is not None:
+        if "splats.dc" in result.arrays:
             save_splats(self.out / "splats.ply", self.splats, dc=result.arrays["splats.dc"], degree=None)
             return [self.out / "splats.ply"]
         return []
@@ -93,7 +94,7 @@ def add_views(parser: Parser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="OUT",
-        help=f"a folder for edited pictures; for a mesh a file: {', '.join(WRITTEN)}",
+        help=f"a folder for the edited views; or, where VIEWS is a mesh, a file: {', '.join(WRITTEN)}",
     )  # fmt: skip
     parser.add_argument("--mesh", type=Path, metavar="FILE", help="what the pictures show: a mesh in the poses' frame")
     parser.add_argument(
@@ -124,7 +125,10 @@ def _of_mesh(arguments: argparse.Namespace, params: Any, keep: list[Path | None]
 
     if arguments.mesh or arguments.splats:
         raise WireError("invalid_input", "--mesh and --splats go with a folder of views", "leave them out")
-    check_out(arguments.out, WRITTEN, [arguments.views_from, arguments.texture, *keep], report_endings(params))
+    if arguments.out.suffix or arguments.out.is_file():
+        check_out(arguments.out, WRITTEN, [arguments.views_from, arguments.texture, *keep], report_endings(params))
+    else:
+        check_folder(arguments.out)
     meshes = load_meshes(arguments.views_from)
     arrays = mesh_arrays(meshes)
     for i, texture in enumerate(_textures(arguments.views_from, arguments.texture, meshes)):
@@ -160,10 +164,7 @@ def _of_folder(arguments: argparse.Namespace) -> GivenViews:
     from weft.io.view_folder import load_views
 
     out: Path = arguments.out
-    if out.suffix.lower() in (*WRITTEN, ".jpg", ".ply") or out.is_file():
-        raise WireError("invalid_input", f"{out.name!r} is a file, the edited views are many", "name a folder with -o")
-    if not out.resolve().parent.is_dir():
-        raise WireError("invalid_input", f"there is no folder {out.parent}", "make it first")
+    check_folder(out)
     source: Path = arguments.views_from
     if out.resolve() == (source if source.is_dir() else source.parent).resolve():
         raise WireError("invalid_input", f"{out} holds the views themselves", "choose another folder with -o")
@@ -188,6 +189,14 @@ def _of_folder(arguments: argparse.Namespace) -> GivenViews:
     return GivenViews(
         out, arrays | mesh_arrays(meshes), tuple(mesh.name for mesh in meshes), _stems(found.names), tuple(meshes), file
     )
+
+
+def check_folder(out: Path) -> None:
+    """Raise unless `out` can be a folder of views."""
+    if out.suffix.lower() in (*WRITTEN, ".jpg", ".ply") or out.is_file():
+        raise WireError("invalid_input", f"{out.name!r} is a file, the edited views are many", "name a folder with -o")
+    if not out.resolve().parent.is_dir():
+        raise WireError("invalid_input", f"there is no folder {out.parent}", "make it first")
 
 
 def _stems(names: Sequence[str]) -> tuple[str, ...]:

@@ -109,6 +109,20 @@ def test_a_second_run_gives_the_same_bytes() -> None:
     assert Path("one/model.glb").read_bytes() == Path("two/model.glb").read_bytes()
 
 
+def test_a_mesh_is_moved_in_photographs() -> None:
+    done("move", "views", "--mesh", "cube.obj", "-o", "moved", "--object", "cube", "--translate", 0.4, 0, 0)
+    before, after = (pixels(f"{folder}/images/1.png").astype(int) for folder in ("views", "moved"))
+    assert np.abs(after - before).mean() > 3
+    assert not Path("moved/model.glb").exists()
+
+
+def test_what_masks_show_is_moved() -> None:
+    done("move", "views", "--mesh", "cube.obj", "-o", "there", "--object", "masks", "--translate", 0, 0, 0.3)
+    moved = pixels("there/images/0.png")
+    done("move", "views", "--mesh", "cube.obj", "-o", "named", "--object", "cube", "--translate", 0, 0, 0.3)
+    assert np.abs(moved.astype(int) - pixels("named/images/0.png")).mean() < 1  # all of it is the cube
+
+
 def other_size(folder: Path) -> None:
     for i in range(3):
         side = SIDE if i else SIDE // 2
@@ -155,6 +169,9 @@ RELIT = ("-o", "out", "--light", "noon")
         (("relight", "cube.obj", "-o", "lit.obj", "--light", "noon"), "no texture"),
         (("relight", "views", *RELIT, "--mesh", "cube.obj", "--splats", "cube.obj"), "both --mesh and --splats"),
         (("stylize", "views", "-o", "out"), "neither a prompt nor a reference image"),
+        (("move", "views", "-o", "out", "--object", "sofa", "--mesh", "cube.obj"), "sofa"),
+        (("move", "views", "-o", "out", "--object", "masks", "--rotate", "0", "0", "9"), "--about"),
+        (("move", "views", "-o", "out", "--object", "views"), "no mask"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(arguments: tuple[str, ...], says: str) -> None:

@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from weft.denoiser import each
 from weft.methods.synchronized import Case, Step, synchronized
 from weft.models.exemplar import Exemplar, ExemplarDenoiser, ExemplarSettings
-from weft.models.materials import choose_material, render
+from weft.models.materials import choose_material
 from weft.noise import CanonicalNoise, gaussian, generator
 from weft.schedule import Schedule
 from weft.spaces.illusion import VIEW_UNIT, Transformation, illusion_space, weighted
 from weft.tasks.events import Warning
 from weft.tasks.illusion_report import FinishedIllusion, contact_sheet, measure
 from weft.tasks.illusion_targets import make_targets
+from weft.tasks.material_tile import material_tile
 
 __all__ = ["ExemplarIllusion", "picture_of"]
 
-TILE = 512  # pixels of a rendered material
 PLACE = 0.03  # σ of the position guide, in sides: softer bends more and resembles less
 _NOISE = 1  # stream of a seed
 
@@ -33,7 +33,7 @@ def picture_of(prompt: str, exemplar: np.ndarray | None) -> tuple[dict[str, Any]
         return {"name": "reference image", "asked": prompt, "exact": True, "note": ""}, exemplar
     choice = choose_material(prompt)
     info = {"name": choice.name, "asked": choice.asked, "exact": choice.exact, "note": choice.note}
-    return info, render(choice.name, TILE, tint=choice.tint)
+    return info, material_tile(choice)
 
 
 class ExemplarIllusion:

@@ -93,7 +93,7 @@ def move(
     arrays = {name: array for name, array in job.bake().items() if name.startswith(("view.", "camera."))}
     arrays["view.holes"] = coarse.holes.astype(np.float32)
     info: dict[str, Any] = {"material": {}, "holes": round(float(coarse.holes.mean()), 4)}
-    yield from report_of(job, arrays, info, report)
+    yield from report_of(job, arrays, info, report, before=stage.images)
     yield Result(arrays, info | {"seconds": clock.seconds | {"total": clock.elapsed()}})
 
 
@@ -136,5 +136,5 @@ def _editor(
         return MoveEditor(moved, coarse, strength=strength, steps=steps)
     may = coarse.holes if "mask" in network.card.needs else ~coarse.kept
     return NetworkEditor(
-        network, coarse.images, prompt, steps, max(strength, 1 / steps), mask=may, geometry=moved.after
+        network, coarse.images, prompt, steps, max(strength, 1 / steps), mask=may, geometry=moved.after, before=before
     )  # fmt: skip

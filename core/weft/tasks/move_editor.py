@@ -31,7 +31,7 @@ from weft.tasks.edit import noise_ratio
 
 __all__ = ["MoveEditor"]
 
-HOLES_BEGIN = 1.6  # s from which holes are painted: their fill says which colour, not which structure
+HOLES_BEGIN = 0.8  # s from which holes are painted: their fill says which colour, not which structure
 _MOST_BEGIN, _END = 10.0, 0.02  # s
 _UNIT = 16  # px, what the exemplar denoiser divides
 _MARGIN = 24  # px around what is painted whose patches are offered
@@ -69,7 +69,7 @@ class MoveEditor:
         self.open = coarse.holes | (~coarse.kept if strength > 0 else False)
         self._holes = torch.from_numpy(coarse.holes)[:, None]
         self._open = torch.from_numpy(self.open)[:, None]
-        self._loosened = 0.0 if strength == 0 else min(noise_ratio(strength), _MOST_BEGIN)
+        self._loosened = HOLES_BEGIN * strength**2
         begin = max(HOLES_BEGIN, self._loosened)
         self.schedule: Schedule = from_noise_ratios(np.geomspace(begin, _END, max(2, steps)))
         unsure = np.zeros_like(coarse.holes)

@@ -124,6 +124,7 @@ class Network:
         style: np.ndarray | None = None,
         background: Tensor | None = None,
         surroundings: Tensor | None = None,
+        before: Tensor | None = None,
         neighbours: ViewNeighbours | None = None,
     ) -> Conditioning:
         """What the views should show. `drawn(kinds)` makes control images [N, 3, H, W] in [0, 1]; None: there is no
@@ -148,6 +149,7 @@ class Network:
             image=image if self.edits else None,
             mask=mask if self.edits else None,
             background=background if "background" in self.card.needs else None,
+            before=before if "before" in self.card.needs else None,
             surroundings=surroundings if "surroundings" in self.card.needs else None,
             style=as_planes(style[None])[0] if style is not None and self.card.part("style") is not None else None,
             style_scale=self.style_scale,

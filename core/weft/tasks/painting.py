@@ -15,12 +15,13 @@ from weft.errors import InvalidInput
 from weft.geometry.camera import Camera
 from weft.geometry.mesh import Mesh, check_mesh
 from weft.models.exemplar import Exemplar
-from weft.models.materials import choose_material, render
+from weft.models.materials import choose_material
 from weft.spaces.mesh_texture import LEAST_COSINE, MeshTextureSpace
 from weft.spaces.surface import Surface
 from weft.tasks.edit import Edit
 from weft.tasks.events import Event, Preview, Progress, Warning
 from weft.tasks.guide import Guide
+from weft.tasks.material_tile import material_tile
 from weft.tasks.phases import EXEMPLAR_SPAN, Painter, decal_phase, view_phase
 from weft.tasks.report import Finished, Phase, contact_sheet, measure, turntable
 from weft.tasks.view_plan import WANTED_COVERAGE
@@ -37,7 +38,6 @@ __all__ = [
 ]
 
 CAMERAS_FROM = ("automatic", "scene", "both")
-TILE = 512  # pixels of a rendered material
 VIEW_UNIT = 16  # pixels: views divide evenly into the exemplar denoiser's coarsest cells
 VIEW_SIZE = 256  # pixels of its views, unless a job says otherwise
 PREVIEW_SIDE = 1024  # pixels of a preview, at most
@@ -89,7 +89,7 @@ def choose_painter(
     else:
         choice = choose_material(prompt)
         material = {"name": choice.name, "asked": choice.asked, "exact": choice.exact, "note": choice.note}
-        picture = render(choice.name, TILE, tint=choice.tint)
+        picture = material_tile(choice)
     Exemplar(picture)  # refuses what cannot be painted with
     return material, Painter(picture, EXEMPLAR_SPAN * side * pattern_scale)
 

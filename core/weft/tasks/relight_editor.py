@@ -206,7 +206,9 @@ def _spread(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """[H, W, C], outside `mask` [H, W] those of the nearest pixel inside; unchanged where the mask is empty."""
     if mask.all() or not mask.any():
         return values
-    row, column = distance_transform_edt(~mask, return_distances=False, return_indices=True)
+    nearest = distance_transform_edt(~mask, return_distances=False, return_indices=True)
+    assert nearest is not None
+    row, column = nearest
     return values[row, column]
 
 

@@ -86,5 +86,5 @@ def stylize(
         yield from network.warnings((prompt,))
     arrays = job.bake()
     info: dict[str, Any] = {"material": material}
-    yield from report_of(job, arrays, info, report, picture)
+    yield from report_of(job, arrays, info, report, guide=picture)
     yield Result(arrays, info | {"seconds": clock.seconds | {"total": clock.elapsed()}})

@@ -8,11 +8,13 @@
 | stylize | SD, with its ControlNets and style | the views       | what may change | prompt, `style`, `strength`      |
 | stylize | InstructPix2Pix, FLUX.2 klein      | the views       | what may change | an instruction as the prompt     |
 | move    | inpainting                         | the coarse edit | its holes       | the scene in words               |
+| move    | Magic Fixup                        | the coarse edit | its holes       | `before`                         |
 | move    | SD without image conditioning      | the coarse edit | what may change | prompt, `strength`               |
 
 Models that see no picture begin from the views' own latents, noised as far as `strength` (SDEdit, Meng et al. 2022).
-Beyond the mask latents are held (Avrahami et al. 2022), but for models that relight: these paint surroundings of their
-own, in which the object is lit. What may not change is for the caller to keep in the pictures.
+Beyond the mask latents are held (Avrahami et al. 2022), but for models that relight, which paint surroundings of their
+own, in which the object is lit, and Magic Fixup, which fits all of a picture to its parts that moved. What may not
+change is for the caller to keep in the pictures.
 
 The prior A' is the same model told of one view E that it edited before: E is the style picture where there is an
 adapter for one; U-Nets let every view attend to E's; and E's own x0 is put back at every step.
@@ -64,6 +66,7 @@ class NetworkEditor:
     cameras: Sequence[Camera] = field(default_factory=tuple)  # where there is no geometry
     style: np.ndarray | None = None  # f4 [h, w, 3] in [0, 1]
     environment: Environment | None = None
+    before: np.ndarray | None = None  # f4 [N, H, W, 3] in [0, 1], the views before the edit that `views` are
 
     @property
     def schedule(self) -> Schedule:
@@ -86,11 +89,13 @@ class NetworkEditor:
 
     @property
     def eta(self) -> float:
-        return 0.0
+        return self.network.card.eta
 
     @property
     def clean(self) -> Tensor | None:
         """[N, C, h, w] on the CPU: what is noised at the schedule's first level; None: begin from noise alone."""
+        if "before" in self.network.card.needs:
+            return self._latents  # it was trained at levels that all leave a trace of the edit
         return None if self.network.edits or self.strength == 1 else self._latents
 
     def editor(self, seed: int) -> Denoiser:
@@ -129,6 +134,7 @@ class NetworkEditor:
             mask=torch.from_numpy(mask)[:, None].float(),
             style=style,
             background=self._behind,
+            before=None if self.before is None else as_planes(self.before),
             surroundings=self._surroundings,
             neighbours=neighbours,
         )
@@ -173,7 +179,8 @@ class NetworkEditor:
     @cached_property
     def _share(self) -> Tensor | None:
         """[N, 1, h, w] in [0, 1]: how much of a latent may change; None where all of it may."""
-        if self.mask is None or self.mask.all() or self.network.relights:
+        free = self.network.relights or "before" in self.network.card.needs
+        if self.mask is None or self.mask.all() or free:
             return None
         allowed = torch.from_numpy(self.mask)[:, None].float()
         return functional.adaptive_avg_pool2d(allowed, self.shape[2:])

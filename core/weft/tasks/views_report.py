@@ -26,9 +26,16 @@ _ELEVATION = 15.0
 
 
 def report_of(
-    job: ViewsJob, arrays: dict[str, np.ndarray], info: dict[str, Any], full: bool, guide: np.ndarray | None = None
+    job: ViewsJob,
+    arrays: dict[str, np.ndarray],
+    info: dict[str, Any],
+    full: bool,
+    *,
+    guide: np.ndarray | None = None,
+    before: np.ndarray | None = None,
 ) -> Iterator[Event]:
-    """Fill `info`; if `full`, measure, and add pictures to `arrays`. `guide` f4 [h, w, 3]: what was to be followed."""
+    """Fill `info`; if `full`, measure, and add pictures to `arrays`. `guide` f4 [h, w, 3]: what was to be followed.
+    `before` f4 [N, H, W, 3]: the views as they were, if not those of the stage."""
     yield Progress("finish", 1, 1, "measuring" if full else "collecting views")
     geometry = job.stage.geometry
     info |= {
@@ -44,7 +51,7 @@ def report_of(
         return
     with job.clock.phase("report"):
         info |= measure(job)
-        arrays["contact_sheet"] = _contact_sheet(job, guide)
+        arrays["contact_sheet"] = _contact_sheet(job, guide, job.stage.images if before is None else before)
         if job.stage.surface is not None and any(name.startswith("texture.") for name in arrays):
             arrays["turntable"] = _turntable(job.stage.surface, textures_of(job.stage.surface, job.cells))
 
@@ -67,10 +74,10 @@ def _sharpness(images: np.ndarray) -> float:
     return float(np.mean([sharpness(image) for image in images]))
 
 
-def _contact_sheet(job: ViewsJob, guide: np.ndarray | None) -> np.ndarray:
+def _contact_sheet(job: ViewsJob, guide: np.ndarray | None, old: np.ndarray) -> np.ndarray:
     """f4 [H, W, 3]: views as they were over views as they are."""
     chosen = np.unique(np.linspace(0, len(job.images) - 1, min(SHOWN, len(job.images))).round().astype(int))
-    before = [(f"view {i + 1}", job.stage.images[i]) for i in chosen]
+    before = [(f"view {i + 1}", old[i]) for i in chosen]
     after = [("edited", job.images[i]) for i in chosen]
     return sheet([before, after] if guide is None else [before, after, [("guide", guide)]])
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from weft.errors import InvalidInput
+from weft.errors import InvalidCamera, InvalidInput
 from weft.geometry.camera import Camera
+from weft.geometry.pose_checks import check_poses
 from weft.geometry.splats import Splats, f_dc_of
 from weft.geometry.stereo import estimate_depths
 from weft.spaces.depth_points import depth_geometry
@@ -191,7 +192,10 @@ def _of_depth(scene: ViewScene, texture_size: int) -> tuple[Stage, list[Warning]
     assert scene.images is not None
     warnings, depths = [], scene.depths
     if depths is None:
-        depths, _ = estimate_depths(scene.images, scene.cameras)
+        if problem := check_poses(scene.images, scene.cameras):
+            what, _, remedy = problem.rpartition(": ")
+            raise InvalidCamera(what, remedy)
+        depths, _ = estimate_depths(scene.images, scene.cameras, masks=scene.masks)
         warnings.append(Warning("depth was estimated from the views", "send depth maps, splats or meshes to be exact"))
     geometry = depth_geometry(depths, scene.cameras)
     shared = _shared(geometry.space(1.0))
