@@ -20,6 +20,12 @@ def _ranked(field: np.ndarray) -> np.ndarray:
     return ranks.reshape(field.shape)
 
 
+def _forms(c: Canvas, key: int) -> np.ndarray:
+    """What is depicted: soft light over shapes with edges, which the edges of pictures are painted with."""
+    shapes = c.cells(key, 9, jitter=0.42, warp=c.warp(key + 1, 0.022, 3.4, 12), border=False)
+    return c.blur(0.75 * c.noise(key + 3, 4.2, high=7) + 2.6 * (shapes.tone() - 0.5), 0.004)
+
+
 def _at(field: np.ndarray, place: np.ndarray) -> np.ndarray:
     """The field's values at `place` [M, 2] (x, y) in tiles."""
     n = field.shape[0]
@@ -29,9 +35,8 @@ def _at(field: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 def oil_paint(c: Canvas) -> np.ndarray:
     """Thick strokes that swirl, from indigo through teal and ochre to cream; the bristles' grooves catch the light."""
-    shapes = c.cells(1, 9, jitter=0.42, warp=c.warp(2, 0.022, 3.4, 12), border=False)
-    form = 0.75 * c.noise(4, 4.2, high=7) + 2.6 * (shapes.tone() - 0.5)  # with edges, for those of pictures
-    tone = _ranked(c.blur(form, 0.004))
+    form = _forms(c, 1)
+    tone = _ranked(form)
     dx, dy = c.slope(c.blur(form, 0.022))
     rng = c.random(5)
     count = 2600
@@ -75,12 +80,12 @@ def watercolour(c: Canvas) -> np.ndarray:
 
 def pencil_hatching(c: Canvas) -> np.ndarray:
     """Graphite on paper: hatched and cross-hatched, the more the darker, pressed harder in the depths."""
-    tone = _ranked(c.noise(1, 3.8, high=7))
+    tone = _ranked(_forms(c, 1))
     grain = c.noise(2, 0.9, 24, 120)
     sheet = rgb("f6f2e8") * (1 + 0.012 * grain)[..., None]
     dark = np.zeros((c.n, c.n), np.float32)
     for layer, (angle, start) in enumerate(((0.80, 0.90), (0.72, 0.66), (2.35, 0.48), (1.55, 0.30), (0.05, 0.16))):
-        rng = c.random(3 + layer)
+        rng = c.random(10 + layer)
         count = 1500
         middle = rng.random((count, 2), dtype=np.float32)
         lean = angle + 0.05 * rng.standard_normal(count, dtype=np.float32)
