@@ -35,6 +35,7 @@ from weft.tasks.view_surroundings import turned_maps
 from weft.tasks.views_network import NetworkEditor
 
 STEPS, SIDE = 4, 64
+FIXUP = "HadiZayer/MagicFixup/magic_fixup.safetensors"
 GAFFER = "coast01/Neural_Gaffer/model.safetensors"
 
 
@@ -153,3 +154,111 @@ def test_what_is_no_neural_gaffer_is_refused(models_folder: Path, tmp_path: Path
         resolved(lambda t: t.pop("conv_in.weight"))
     with pytest.raises(ModelMismatch, match=r"has another conv_out\.bias"):
         resolved(lambda t: t.update({"conv_out.bias": torch.zeros(7)}))
+
+
+# Magic Fixup
+
+
+@pytest.fixture(scope="module")
+def fixup(models_folder: Path) -> Any:
+    return open_model(components(models_folder, "magic-fixup"))
+
+
+def fixed(**changes: Any) -> Conditioning:
+    given = {"guidance": 1.0, "image": drawn(1), "mask": squares(), "before": drawn(2)} | changes
+    return Conditioning(("", ""), **given)
+
+
+def test_a_block_of_magic_fixup_is_its_definition(models_folder: Path, fixup: Any) -> None:
+    """By the names and weights of the published file, the attentions written out."""
+    tensors = load_file(models_folder / FIXUP)
+    seen: dict[str, Any] = {}
+    first, second = (
+        unet.down_blocks[0].attentions[0].transformer_blocks[0] for unet in (fixup.network.first, fixup.network.second)
+    )
+    hooks = [
+        first.register_forward_hook(lambda _, given, result: seen.update(x=given[0], y=result)),
+        second.register_forward_hook(lambda _, given, result: seen.update(old=given[0])),
+        fixup.network.second.register_forward_pre_hook(lambda _, given: seen.update(input=given[0], t=given[1])),
+    ]
+    level = fixup.levels.schedule(STEPS).levels[1]
+    fixup.bind(fixed())(latents(2), level)
+    for hook in hooks:
+        hook.remove()
+
+    def own(name: str, network: str = "diffusion_model") -> Tensor:
+        return tensors[f"model.{network}.input_blocks.1.1.transformer_blocks.0.{name}"]
+
+    def norm(x: Tensor, name: str, network: str = "diffusion_model") -> Tensor:
+        weight, bias = own(f"{name}.weight", network), own(f"{name}.bias", network)
+        return functional.layer_norm(x, x.shape[-1:], weight, bias)
+
+    def attention(x: Tensor, tokens: Tensor, name: str) -> Tensor:
+        q, k, v = (
+            (given @ own(f"{name}.to_{part}.weight").T).unflatten(-1, (heads, -1)).transpose(1, 2)
+            for part, given in (("q", x), ("k", tokens), ("v", tokens))
+        )
+        mixed = (q @ k.transpose(2, 3) * q.shape[-1] ** -0.5).softmax(-1) @ v
+        return mixed.transpose(1, 2).flatten(2) @ own(f"{name}.to_out.0.weight").T + own(f"{name}.to_out.0.bias")
+
+    heads, x = first.attn1.heads, seen["x"]
+    tokens = norm(x, "norm1")
+    x = x + attention(tokens, tokens, "attn1")
+    x = x + attention(norm(x, "norm2"), norm(seen["old"], "norm1", "reference_model"), "attn3")
+    wide, gate = (norm(x, "norm3") @ own("ff.net.0.proj.weight").T + own("ff.net.0.proj.bias")).chunk(2, -1)
+    y = x + (wide * functional.gelu(gate)) @ own("ff.net.2.weight").T + own("ff.net.2.bias")
+    torch.testing.assert_close(seen["y"], y, rtol=0, atol=1e-5)
+    # The old picture is seen at the level of the new one, under one and the same noise, beside itself and the mask.
+    old = fixup.codec.encode(drawn(2))
+    noise = (seen["input"][:, :4] - level.alpha * old) / level.sigma
+    torch.testing.assert_close(noise[0], noise[1], rtol=0, atol=1e-4)
+    assert noise.std() == pytest.approx(1, abs=0.2)
+    torch.testing.assert_close(seen["input"][:, 4:8], old, rtol=0, atol=1e-6)
+    known = seen["input"][:, 8]
+    assert (known[:, 2:5, 3:7] == 0).all()
+    assert (known[:, 7] == 1).all()
+
+
+def test_magic_fixup_looks_at_the_edit_and_at_the_picture_before(fixup: Any) -> None:
+    x, level = latents(2), fixup.levels.schedule(STEPS).levels[1]
+    result = fixup.bind(fixed())(x, level)
+    assert torch.equal(fixup.bind(fixed())(x, level), result)
+    assert torch.equal(
+        fixup.bind(fixed(guidance=4.0))(x, level).round(decimals=3), result.round(decimals=3)
+    )  # no words
+    for changes in ({"image": drawn(4)}, {"mask": 1 - squares()}, {"before": drawn(5)}):
+        assert not torch.isclose(fixup.bind(fixed(**changes))(x, level), result).all()
+    with pytest.raises(InvalidInput, match="was given no before"):
+        fixup.bind(fixed(before=None))
+
+
+def test_magic_fixup_moves_things_in_views(fixup: Any) -> None:
+    """It begins at the edit, takes new noise, and is free everywhere."""
+    views, before = (drawn(seed).permute(0, 2, 3, 1).numpy() / 2 + 0.5 for seed in (1, 2))
+    holes = squares()[:, 0].numpy() > 0
+    own = NetworkEditor(
+        Network(CARDS["magic-fixup"], lambda: fixup), views, "", STEPS, mask=holes, before=before
+    )  # fmt: skip
+    assert own.eta == 1
+    x, level = latents(2), own.schedule.levels[1]
+    wanted = fixed(image=as_planes(views), before=as_planes(before))
+    assert torch.equal(own.editor(0)(x, level), fixup.bind(wanted)(x, level))
+    assert own.clean is not None
+    assert torch.equal(own.clean, fixup.codec.encode(as_planes(views)))
+    edited = own.prior(1, x[1], 0)(x, level)
+    assert torch.equal(edited[1], x[1])
+
+
+def test_what_is_no_magic_fixup_is_refused(models_folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    for name in ("stable-diffusion-v1-5", "HadiZayer"):
+        shutil.copytree(models_folder / name, tmp_path / name)
+    request = ModelRequest("magic-fixup")
+    assert "pair" in Library([tmp_path]).resolve(request).paths
+    changed(tmp_path / FIXUP, lambda t: t.pop("model.diffusion_model.out.2.bias"))
+    with pytest.raises(BadCheckpoint, match="lacks 1 weights, conv_out"):
+        components(tmp_path, "magic-fixup")
+    changed(tmp_path / FIXUP, lambda t: t.pop("model.reference_model.input_blocks.0.0.weight"))
+    with pytest.raises(BadCheckpoint, match="holds no reference_model"):
+        Library([tmp_path]).resolve(request)

@@ -25,7 +25,14 @@ from practice_modules import (
     vae_klein,
 )
 from practice_multi_view import mv_adapters, seva, unet21
-from practice_single_file import image_encoder, ip_adapter_weights, ldm_weights, light_offsets, lora_weights
+from practice_single_file import (
+    image_encoder,
+    ip_adapter_weights,
+    ldm_weights,
+    light_offsets,
+    lora_weights,
+    two_networks,
+)
 from practice_tokenizers import clip_tokenizer, qwen_tokenizer, t5_tokenizer
 from practice_weights import save_model, save_text_encoder, write_json
 
@@ -38,6 +45,7 @@ __all__ = [
     "instruct",
     "ip_adapter",
     "lora",
+    "magic_fixup",
     "neural_gaffer",
     "sd3",
     "sd15",
@@ -79,7 +87,7 @@ def build_all(folder: Path) -> None:
     """Everything that a card can name, two LoRAs of SD1.5, one of each other family, a single file, and priors."""
     for build in (sd15, sdxl, union, instruct, inpainting, ic_light, ip_adapter, taesd, single_file, sd3, flux2_klein):
         build(folder)
-    for build in (sd21, mv_adapters, seva, neural_gaffer):
+    for build in (sd21, mv_adapters, seva, neural_gaffer, magic_fixup):
         build(folder)
     for kind in CONTROLS:
         controlnet(folder, kind)
@@ -241,6 +249,12 @@ def neural_gaffer(folder: Path) -> Path:
     }
     _index(path, "Zero1to3StableDiffusionPipeline", parts)
     save_model(unet15(16), folder / "coast01/Neural_Gaffer", "model.safetensors")
+    return path
+
+
+def magic_fixup(folder: Path) -> Path:
+    path = folder / "HadiZayer/MagicFixup/magic_fixup.safetensors"
+    two_networks(unet15(9), path)
     return path
 
 

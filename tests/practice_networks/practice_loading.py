@@ -25,7 +25,7 @@ def found(folder: Path, name: str, roles: Sequence[str] = ("base",)) -> dict[str
     paths = {}
     for part in CARDS[name].parts:
         path = folder / part.source
-        if part.role in ("offset", "style", "network"):
+        if part.role in ("offset", "style", "network", "pair"):
             path /= part.files[0]
         if part.role == "image_encoder":
             path /= IMAGE_ENCODER

@@ -11,7 +11,7 @@ from practice_weights import fill, random_like, save_text_encoder
 from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-__all__ = ["image_encoder", "ip_adapter_weights", "ldm_weights", "light_offsets", "lora_weights"]
+__all__ = ["image_encoder", "ip_adapter_weights", "ldm_weights", "light_offsets", "lora_weights", "two_networks"]
 
 RANK = 2
 
@@ -44,6 +44,23 @@ def light_offsets(base: UNet2DConditionModel, path: Path, channels: int) -> None
     weights["conv_in.weight"] = first.new_zeros(first.shape[0], first.shape[1] + channels, 3, 3)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(random_like(weights, path.name, 0.05), path, metadata={"format": "pt"})
+
+
+def two_networks(network: Any, path: Path) -> None:
+    """Magic Fixup: two U-Nets by LDM's names, each with a third attention per block, to tokens as wide as its own."""
+    weights = {"learnable_vector": torch.ones(1, 1, 16)}
+    own = dict(network.state_dict())
+    for beginning in ("model.diffusion_model", "model.reference_model"):
+        third = {name.replace(".attn2.", ".attn3."): t for name, t in own.items() if ".attn2." in name}
+        for name, tensor in third.items():
+            if ".to_k." in name or ".to_v." in name:
+                third[name] = tensor.new_empty(tensor.shape[0], tensor.shape[0])
+        drawn = random_like(own | third, beginning, 0.2)
+        drawn |= {name: 1 + 0.1 * t for name, t in drawn.items() if "norm" in name and name.endswith("weight")}
+        weights |= {f"{beginning}.{_unet_name(name)}": tensor for name, tensor in drawn.items()}
+        weights[f"{beginning}.input_blocks.1.1.transformer_blocks.0.attn1.merge_attentions.weight"] = torch.ones(2, 6)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(weights, path, metadata={"format": "pt"})
 
 
 def ip_adapter_weights(network: Any, path: Path, embedding: int) -> None:

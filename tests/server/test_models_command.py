@@ -119,11 +119,11 @@ def test_a_check_loads_every_model_and_runs_a_step(models_folder: Path, name: st
     lines = said.splitlines()
     assert lines[0] == f"{name}: {CARDS[name].help}"
     assert re.search(r"^files: [\d.]+ kB in base", said, re.MULTILINE)
-    assert re.search(r"^  network +\w+2D\w*Model +float32 +[\d.]+ kB$", said, re.MULTILINE)
+    assert re.search(r"^  network +\w+(?:2D\w*Model|Fixup) +float32 +[\d.]+ kB$", said, re.MULTILINE)
     assert re.search(r"^loaded: [\d.]+ kB on \w+, [\d.]+ s$", said, re.MULTILINE)
     assert re.search(r"^step: latent \d+ x 8 x 8, [\d.]+ s$", said, re.MULTILINE)
     assert lines[-1].startswith("decode: 64 x 64 px, ")
-    assert ("note: " in said) == (name == "sd3.5-medium")
+    assert ("note: " in said) == (name in ("sd3.5-medium", "magic-fixup"))
 
 
 def test_a_check_takes_what_a_job_takes(models_folder: Path) -> None:
@@ -203,23 +203,27 @@ def test_a_server_announces_what_it_can_load(models_folder: Path, monkeypatch: p
 def test_a_model_is_announced_with_what_it_is_for_and_heeds() -> None:
     cards = {card["name"]: card for card in loaded_models.announced()["cards"]}
     assert cards["exemplar"]["heeds"] == []
-    assert set(cards["sd15"]["tasks"]) == {"texture", "retexture", "illusion", "panorama", "splat_texture"}
-    assert cards["ic-light"]["tasks"] == cards["ic-light-background"]["tasks"] == ["retexture"]
+    painting = {"texture", "retexture", "illusion", "panorama", "splat_texture", "stylize", "move"}
+    assert set(cards["sd15"]["tasks"]) == painting
+    assert cards["neural-gaffer"]["tasks"] == ["relight"]
+    assert cards["magic-fixup"]["tasks"] == ["move"]
+    assert cards["ic-light"]["tasks"] == ["retexture", "relight", "stylize", "move"]
+    assert cards["ic-light-background"]["tasks"] == ["retexture", "relight"]
     heeding = {
         name: {card for card, row in cards.items() if name in row["heeds"]}
         for name in ("control", "image_guidance", "negative_prompt", "style_scale", "view_attention", "sync_until")
     }
-    unets = {name for name, card in CARDS.items() if card.family in ("sd15", "sdxl")}
+    unets = {name for name, card in CARDS.items() if card.family in ("sd15", "sdxl", "zero123")}
     painters = {"sd15", "sdxl", "sd15-inpainting"}
     assert heeding == {
         "control": painters,
         "image_guidance": {"instruct-pix2pix"},
-        "negative_prompt": set(CARDS) - {"flux2-klein", "flux2-klein-edit"},
+        "negative_prompt": set(CARDS) - {"flux2-klein", "flux2-klein-edit", "neural-gaffer", "magic-fixup"},
         "style_scale": painters,
         "view_attention": unets,
         "sync_until": set(CARDS),
     }
-    assert {name for name, row in cards.items() if row.get("remark")} == {"sd3.5-medium"}
+    assert {name for name, row in cards.items() if row.get("remark")} == {"sd3.5-medium", "magic-fixup"}
     for name, row in cards.items():
         commands = [part["command"] for part in row.get("missing", [])]
         assert commands == [fetch_command(part) for part in CARDS[name].parts] if name in CARDS else not commands

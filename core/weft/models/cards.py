@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from weft.errors import UnknownName
-from weft.models.licences import APACHE, MIT, OPENRAIL, OPENRAIL_PLUS, STABILITY, remark
+from weft.models.licences import ADOBE, APACHE, MIT, OPENRAIL, OPENRAIL_PLUS, STABILITY, remark
 
 __all__ = ["CARDS", "CONTROL", "Card", "ModelRequest", "Part", "card_named", "notice"]
 
@@ -22,7 +22,7 @@ UNETS = frozenset({"sd15", "sdxl", "zero123"})  # families; the others are trans
 class Part:
     """Something that is published, downloaded and licensed by itself."""
 
-    role: str  # "base", "network", "control:depth", …, "offset", "style", "image_encoder", "preview"
+    role: str  # "base", "network", "pair", "control:depth", …, "offset", "style", "image_encoder", "preview"
     source: str  # "owner/name" at the Hugging Face hub
     licence: str
     commercial: bool = True
@@ -52,6 +52,8 @@ class Card:
     needs: frozenset[str] = frozenset()  # it cannot do without: "image" (to edit), "mask" (where), "background", …
     memory: int = 0  # bytes of the device that one view needs in 16 bits, weights included, about
     image_guidance: float = 0.0  # of the image, where it is edited by instruction; others are not guided by it
+    eta: float = 0.0  # share of new noise in each step of the sampler that its publisher used
+    reads_words: bool = True  # whether prompts mean anything to it
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -62,11 +64,6 @@ class Card:
     def views_attend(self) -> bool:
         """Whether views can look at each other: in U-Nets; in transformers words and pixels share one attention."""
         return self.family in UNETS
-
-    @property
-    def reads_words(self) -> bool:
-        """Whether prompts mean anything to it; Zero123 is told a picture in their place."""
-        return self.family != "zero123"
 
     def part(self, role: str) -> Part | None:
         return next((part for part in self.parts if part.role == role), None)
@@ -184,6 +181,20 @@ _ALL = (
             Part("network", "coast01/Neural_Gaffer", MIT, size=3_438_000_000, files=("model.safetensors",)),
         ),
         resolution=256, view_size=256, guidance=3.0, needs=_IMAGE | {"mask", "surroundings"}, memory=4 * _GB,
+        reads_words=False,
+    ),
+    Card(
+        "magic-fixup", "makes a coarse edit real by looking at the picture as it was: Magic Fixup", "sd15",
+        (
+            _SD15_BASE,
+            Part(
+                "pair", "HadiZayer/MagicFixup", ADOBE, commercial=False, size=7_600_000_000,
+                files=("magic_fixup.safetensors",),
+            ),
+            _SD15_PREVIEW,
+        ),
+        resolution=512, view_size=512, guidance=1.0, needs=_IMAGE | {"mask", "before"}, memory=6 * _GB, eta=1.0,
+        reads_words=False,
     ),
     Card(
         "sd3.5-medium", "paints from long prompts: Stable Diffusion 3.5, a flow model", "sd3",

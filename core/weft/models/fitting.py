@@ -10,7 +10,16 @@ from weft.errors import BadCheckpoint, ModelMismatch
 from weft.models.checkpoint_files import Weights, read_json, read_weights, weights_in
 from weft.models.families import Base, check_class, reads_text
 
-__all__ = ["fit_control", "fit_encoder", "fit_lora", "fit_network", "fit_offset", "fit_preview", "fit_style"]
+__all__ = [
+    "fit_control",
+    "fit_encoder",
+    "fit_lora",
+    "fit_network",
+    "fit_offset",
+    "fit_pair",
+    "fit_preview",
+    "fit_style",
+]
 
 CONTROLNETS = ("ControlNetModel", "ControlNetUnionModel", "ControlNetModel_Union")  # the last as xinsir published it
 INWARD = ("lora_A", "lora_down", "lora.down")  # first halves of pairs, as diffusers, peft and kohya name them
@@ -82,6 +91,19 @@ def fit_network(file: Path, base: Base, channels: int) -> Weights:
     differing = {name for name, shape in base.network.items() if weights.shapes.get(name) != shape} - {"conv_in.weight"}
     if differing:
         raise _stranger(f"the network {file.name} has another {min(differing)}", "has it otherwise", base)
+    return weights
+
+
+def fit_pair(file: Path, base: Base) -> Weights:
+    """Magic Fixup: two U-Nets by LDM's names, both of nine channels."""
+    weights = read_weights(file)
+    for network in ("diffusion_model", "reference_model"):
+        first = weights.shapes.get(f"model.{network}.input_blocks.0.0.weight")
+        if first is None or first[1] != 9:
+            raise BadCheckpoint(f"{file} holds no {network} of nine channels", "convert the publisher's file once more")
+        if base.network.get("conv_in.weight", first)[0] != first[0]:
+            width = base.network["conv_in.weight"][0]
+            raise _stranger(f"the networks of {file.name} are {first[0]} wide", f"is {width} wide", base)
     return weights
 
 

@@ -16,7 +16,16 @@ from weft.models.cards import CONTROL, Card, ModelRequest, Part
 from weft.models.checkpoint_files import PICKLES, SUFFIX, Weights, pickle_refusal
 from weft.models.families import Base, check_configs, examine_base
 from weft.models.fetching import configs_command, fetch_command, whole_command, with_remedy
-from weft.models.fitting import fit_control, fit_encoder, fit_lora, fit_network, fit_offset, fit_preview, fit_style
+from weft.models.fitting import (
+    fit_control,
+    fit_encoder,
+    fit_lora,
+    fit_network,
+    fit_offset,
+    fit_pair,
+    fit_preview,
+    fit_style,
+)
 from weft.models.folders import candidates, check_within, hub_cache, is_within, listed
 from weft.models.prior_cards import card_of
 from weft.models.prior_fitting import ASSEMBLIES, fit_adapter
@@ -107,6 +116,8 @@ class Library:
             search.add("offset", lambda path: fit_offset(path, base, OFFSET_CHANNELS[card.name]))
         if card.part("network"):
             search.add("network", lambda path: fit_network(path, base, 4 * (base.latent or 4)))
+        if card.part("pair"):
+            search.add("pair", lambda path: fit_pair(path, base))
         if request.style:
             style = search.add("style", lambda path: fit_style(path, base))
             search.add("image_encoder", lambda path: fit_encoder(path, style))

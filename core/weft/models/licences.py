@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["APACHE", "MIT", "OPENRAIL", "OPENRAIL_PLUS", "SEVA", "STABILITY", "remark"]
+__all__ = ["ADOBE", "APACHE", "MIT", "OPENRAIL", "OPENRAIL_PLUS", "SEVA", "STABILITY", "remark"]
 
+ADOBE = "Adobe Research License"
 APACHE = "Apache-2.0"
 MIT = "MIT"
 OPENRAIL = "CreativeML OpenRAIL-M"

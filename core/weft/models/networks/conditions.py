@@ -92,7 +92,7 @@ def _pictures(wanted: Conditioning) -> Iterator[tuple[str, Tensor, int]]:
     """(name, [N, channels, H, W], channels) of all pictures of the views."""
     for control in wanted.controls:
         yield f"control {control.kind!r}", control.images, 3
-    for name, channels in (("image", 3), ("mask", 1), ("background", 3), ("surroundings", 6)):
+    for name, channels in (("image", 3), ("mask", 1), ("background", 3), ("before", 3), ("surroundings", 6)):
         picture = getattr(wanted, name)
         if picture is not None:
             yield name, picture, channels

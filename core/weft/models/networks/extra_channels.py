@@ -6,6 +6,7 @@
 | 4        | InstructPix2Pix               | the image's mode, unscaled                                      |
 | 5        | inpainting                    | mask, the image without what is repainted                       |
 | 12       | Neural Gaffer                 | the object on white, light in high and in low range, unscaled   |
+| 13       | Magic Fixup                   | the coarse edit, what of it is known, the image before, noise   |
 | 4, light | IC-Light fc                   | the object on grey                                              |
 | 8, light | IC-Light fbc                  | the object on grey, the background                              |
 
@@ -25,6 +26,7 @@ from weft.errors import ModelMismatch
 from weft.models.networks.codec import LatentCodec
 from weft.models.networks.guidance import Row, image_and_text, text, together
 from weft.models.networks.image_model import Conditioning
+from weft.noise import gaussian, generator
 
 __all__ = ["Extra", "extra_of", "on_white"]
 
@@ -44,7 +46,7 @@ def extra_of(width: int, codec: LatentCodec, *, light: bool) -> Extra:
     if found is None:
         raise ModelMismatch(
             f"a U-Net that reads {width} channels beside a VAE of {codec.channels} is of no kind known here",
-            "text to image reads 4, editing and relighting 8 (or 12, or 16), inpainting 9",
+            "text to image reads 4, editing and relighting 8 (or 12, 16, 17), inpainting 9",
         )
     return found
 
@@ -88,6 +90,14 @@ def _object_and_light(codec: LatentCodec, wanted: Conditioning) -> Tensor:
     return torch.cat([codec.modes(shown) for shown in (on_white(wanted), high, low)], dim=1)
 
 
+def _edit_and_before(codec: LatentCodec, wanted: Conditioning) -> Tensor:
+    """Mask 1 where the edit has a hole. The noise is the same for all views and every time."""
+    edit, before = codec.encode(_given(wanted.image)), codec.encode(_given(wanted.before))
+    known = functional.interpolate(1 - _given(wanted.mask), size=edit.shape[-2:], mode="bilinear", antialias=True)
+    noise = gaussian((1, *edit.shape[1:]), generator(0)).expand(len(edit), -1, -1, -1)
+    return torch.cat([edit, known.to(edit), before, noise.to(edit)], dim=1)
+
+
 def _together_rows(wanted: Conditioning) -> tuple[Row, ...]:
     return together(wanted.guidance)
 
@@ -102,6 +112,7 @@ _EXTRAS = {
     (4, False): Extra(frozenset({"image"}), _image_modes, _edit_rows),
     (5, False): Extra(frozenset({"image", "mask"}), _masked, _text_rows),
     (12, False): Extra(frozenset({"image", "mask", "surroundings"}), _object_and_light, _together_rows),
+    (13, False): Extra(frozenset({"image", "mask", "before"}), _edit_and_before, _text_rows),
     (4, True): Extra(frozenset({"image", "mask"}), _object, _text_rows),
     (8, True): Extra(frozenset({"image", "mask", "background"}), _object_and_background, _text_rows),
 }

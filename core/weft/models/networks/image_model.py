@@ -48,6 +48,7 @@ class Conditioning:
     image: Tensor | None = None  # [N, 3, H, W] in [-1, 1], the views as they are: what is edited, relit, inpainted
     mask: Tensor | None = None  # [N, 1, H, W], 1 where the object is (relighting) or where is repainted (inpainting)
     background: Tensor | None = None  # [N, 3, H, W] in [-1, 1], what a relit object stands before and is lit by
+    before: Tensor | None = None  # [N, 3, H, W] in [-1, 1], the views before the coarse edit that `image` is
     surroundings: Tensor | None = None  # [N, 6, H, W] in [-1, 1], the light around each camera: high, then low range
     style: Tensor | None = None  # [3, h, w] in [-1, 1], a picture in the place of words
     style_scale: float = 1.0

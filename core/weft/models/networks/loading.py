@@ -20,6 +20,7 @@ from weft.models.library import Resolved
 from weft.models.networks.adapters import add_offset, add_style, fuse_lora, replace_weights
 from weft.models.networks.components import Components
 from weft.models.networks.layouts import Layout, Slot, layout_of
+from weft.models.networks.magic_fixup import read_magic_fixup
 from weft.models.networks.mv_adapter_weights import read_adapter
 from weft.models.networks.quiet import quietly
 from weft.models.networks.reading import at_rest, read_json, read_network, read_tokenizer
@@ -113,6 +114,9 @@ def _painter(
         add_offset(network, paths["offset"])
     if "network" in paths:
         replace_weights(network, paths["network"])
+    if "pair" in paths:
+        config = read_json(configs / "scheduler" / "scheduler_config.json")
+        network = read_magic_fixup(paths["pair"], network.config, config, exact)
     for i, (_, scale) in enumerate(request.loras):
         fuse_lora(paths[f"{LORA}{i}"], scale, network, encoders, layout)
     return _rounded(network, dtype), tuple(at_rest(_rounded(encoder, dtype)) for encoder in encoders)
