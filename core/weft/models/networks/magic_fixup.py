@@ -36,9 +36,6 @@ class MagicFixup(nn.Module):
     """Both U-Nets as one, which is called like one. Reads 17 channels: the noisy latent (4), the coarse edit (4), 1
     where it is known (1), the old picture (4), and the noise that it is seen under (4)."""
 
-    alphas: Tensor  # [T] of the trained levels
-    sigmas: Tensor
-
     def __init__(self, config: Mapping[str, Any], levels: DiffusionLevels) -> None:
         super().__init__()
         make: Any = UNet2DConditionModel.from_config
@@ -51,9 +48,8 @@ class MagicFixup(nn.Module):
             block.attn2 = _Told(block.attn1, told, number)  # type: ignore[assignment]
             looks_back.attn1.register_forward_pre_hook(_teller(told, number))
             looks_back.attn2 = _Silent()  # type: ignore[assignment]
-        bars = torch.from_numpy(levels.alpha_bars)
-        self.register_buffer("alphas", bars.sqrt().float(), persistent=False)
-        self.register_buffer("sigmas", (1 - bars).sqrt().float(), persistent=False)
+        bars = torch.from_numpy(levels.alpha_bars).float()
+        self._bars = {bars.device: bars}  # by device; no buffer, which would be rounded with the weights
 
     @property
     def attn_processors(self) -> dict[str, Any]:
@@ -62,11 +58,18 @@ class MagicFixup(nn.Module):
     def forward(self, sample: Tensor, timestep: Tensor, **asked: Any) -> Any:
         """As the forward of diffusers' UNet2DConditionModel."""
         noisy, edit, known, before, noise = sample.split([4, 4, 1, 4, 4], dim=1)
-        index = timestep.round().long().clamp(0, len(self.alphas) - 1)
-        seen = self.alphas[index].to(sample) * before + self.sigmas[index].to(sample) * noise
+        bar = self._bar(timestep)
+        seen = bar.sqrt().to(sample) * before + (1 - bar).sqrt().to(sample) * noise
         words = {"encoder_hidden_states": asked["encoder_hidden_states"], "return_dict": False}
         self.second(torch.cat([seen, before, known], 1), timestep, **words)
         return self.first(torch.cat([noisy, edit, known], 1), timestep, **words)
+
+    def _bar(self, timestep: Tensor) -> Tensor:
+        """ᾱ [1] of the trained level nearest to `timestep` [1]."""
+        if timestep.device not in self._bars:
+            self._bars[timestep.device] = next(iter(self._bars.values())).to(timestep.device)
+        bars = self._bars[timestep.device]
+        return bars[timestep.round().long().clamp(0, len(bars) - 1)]
 
 
 class _Told(nn.Module):
