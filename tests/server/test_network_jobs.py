@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from practice_servers import PATIENCE
 
+from weft.geometry.camera import Camera, orbit
+from weft_server.job_files import camera_arrays
 from weft_server.options import ServerOptions
 from weft_server.server import Server
 from weft_wire.client import Client
@@ -18,8 +20,10 @@ from weft_wire.events import JobResult, ProgressEvent, StateEvent
 from weft_wire.jobs import (
     IllusionParams,
     PanoramaParams,
+    RelightParams,
     RetextureParams,
     SplatTextureParams,
+    StylizeParams,
     TextureParams,
     UnloadParams,
 )
@@ -53,6 +57,15 @@ def cloud(count: int = 400) -> dict[str, np.ndarray]:
     }
 
 
+def photographs(count: int = 2) -> dict[str, np.ndarray]:
+    """Views of the square, with poses."""
+    cameras = [Camera(orbit(20.0 * i, 10.0, 4.0), 64, 64, 90, 90, 32, 32) for i in range(count)]
+    return {
+        **quad(), **camera_arrays(cameras),
+        "view.images": RANDOM.integers(0, 256, (count, 64, 64, 3), dtype=np.uint8),
+    }  # fmt: skip
+
+
 JOBS = {
     "texture by SD1.5 and depth": (
         "texture", TextureParams(model="sd15", texture_size=128, views=4, **SMALL), quad(), "texture.0",
@@ -76,6 +89,10 @@ JOBS = {
     "illusion": (
         "illusion", IllusionParams(model="sd15", prompt_1="a village", prompt_2="an old man", size=64, steps=4), {},
         "image",
+    ),
+    "relit views": ("relight", RelightParams(model="ic-light", light="noon", **SMALL), photographs(), "view.images"),
+    "restyled views beside a multi-view prior": (
+        "stylize", StylizeParams(model="sd15", prior="seva", texture_size=128, **SMALL), photographs(3), "texture.0",
     ),
     "splats": ("splat_texture", SplatTextureParams(model="sd15", up="z", views=8, **SMALL), cloud(), "splats.dc"),
 }  # fmt: skip
@@ -115,7 +132,7 @@ def test_a_job_is_done_and_its_seed_repeats_it(client: Client, name: str) -> Non
     painted = result.info.get("materials") or [result.info["material"]]
     assert {material["name"] for material in painted} == {params.model}
     # Of progress the latest is told: what another replaces before it is read (the last of a phase, say) never comes.
-    told = [event for event in events if isinstance(event, ProgressEvent)]
+    told = [event for event in events if isinstance(event, ProgressEvent) and event.phase != "queued"]
     assert told
     for phase in {event.phase for event in told}:
         steps = [event.step for event in told if event.phase == phase]

@@ -85,14 +85,17 @@ def move(
         moved = _moved(stage, object, object_masks, rigid)
         check_moved(moved)
         coarse = coarse_edit(moved, stage.images)
-    yield Progress("prepare", 2, 2, "carrying the object along")
+    yield Progress("moving", 1, 1, "carrying the object along")
     after = replace(stage, images=coarse.images, mask=np.ones_like(stage.mask), geometry=moved.after)
     editor = _editor(after, moved, coarse, stage.images, strength, prompt, steps, network)
     job = ViewsJob(after, editor, Wanted(way, coupling, coupling_lambda, reference, seed), clock, prior, prompt)
     yield from job.run()
     arrays = {name: array for name, array in job.bake().items() if name.startswith(("view.", "camera."))}
     arrays["view.holes"] = coarse.holes.astype(np.float32)
-    info: dict[str, Any] = {"material": {}, "holes": round(float(coarse.holes.mean()), 4)}
+    info: dict[str, Any] = {
+        "material": {} if network is None else network.material(prompt),
+        "holes": round(float(coarse.holes.mean()), 4),
+    }
     yield from report_of(job, arrays, info, report, before=stage.images)
     yield Result(arrays, info | {"seconds": clock.seconds | {"total": clock.elapsed()}})
 

@@ -3,9 +3,9 @@ downloaded weights.
 
 What the coarse edit carried over is held (replacement of x0 as in RePaint, Lugmayr et al. 2022) until the noise falls
 to where `strength` lets it change (SDEdit, Meng et al. 2022); what it kept is held to the end; its holes are painted
-from noise, over their smooth fill. Patches come from the source views, around where something is painted. Guides, the
-channels that views and patches have in common, keep apart the object, what stays and what mixes both, and surfaces that
-face different ways.
+from noise, over their smooth fill. Patches come from all that the coarse edit knows around what is painted. Guides, the
+channels that views and patches have in common, keep apart the object, surfaces that stay and the backdrop, and what
+faces different ways.
 
 The multi-view prior A' has one picture more: the edited view stands first among them, and is preferred.
 """
@@ -27,18 +27,17 @@ from weft.schedule import NoiseLevel, Schedule, from_noise_ratios
 from weft.spaces.carried import CoarseEdit
 from weft.spaces.linear import LinearSpace
 from weft.spaces.moved import Moved
-from weft.tasks.edit import noise_ratio
 
 __all__ = ["MoveEditor"]
 
 HOLES_BEGIN = 0.8  # s from which holes are painted: their fill says which colour, not which structure
-_MOST_BEGIN, _END = 10.0, 0.02  # s
+_END = 0.02  # s
 _UNIT = 16  # px, what the exemplar denoiser divides
 _MARGIN = 24  # px around what is painted whose patches are offered
 _MOST = 400_000  # px of all pictures of an exemplar: its memory grows with them
 _GAP = 4  # px between them
 _FACING = 0.5  # of a normal's difference in the guides; the object's differs from the rest by 1
-_PREFERENCE = 0.125  # of the edited view to the sources, in the same units
+_PREFERENCE = 0.125  # of the edited view to the others, in the same units
 _SETTINGS = ExemplarSettings()
 
 
@@ -53,8 +52,8 @@ class _Picture:
 class MoveEditor:
     """A `ViewEditor` of sRGB images in [-1, 1], on the CPU.
 
-    images f4 [N, H, W, 3] sRGB in [0, 1] are the views before the motion, `coarse` what it made of them. `strength` in
-    [0, 1]: how much of what was carried over is painted anew; of what was kept nothing is.
+    `coarse` is what `moved` made of the views. `strength` in [0, 1]: how much of what was carried over is painted anew,
+    from s = 0.8 strength² on; of what was kept nothing is.
     """
 
     eta = 1.0
@@ -70,8 +69,7 @@ class MoveEditor:
         self._holes = torch.from_numpy(coarse.holes)[:, None]
         self._open = torch.from_numpy(self.open)[:, None]
         self._loosened = HOLES_BEGIN * strength**2
-        begin = max(HOLES_BEGIN, self._loosened)
-        self.schedule: Schedule = from_noise_ratios(np.geomspace(begin, _END, max(2, steps)))
+        self.schedule: Schedule = from_noise_ratios(np.geomspace(HOLES_BEGIN, _END, max(2, steps)))
         unsure = np.zeros_like(coarse.holes)
         self._guides = _guides(moved, unsure)
         offered = _guides(moved, coarse.holes)
@@ -79,15 +77,15 @@ class MoveEditor:
         self._pictures = [_Picture(coarse.images[i][box], offered[i][box]) for i, box in enumerate(boxes) if box]
 
     def editor(self, seed: int) -> Denoiser:
-        """A: patches of the source views."""
+        """A: patches of what is known."""
         return self._denoiser(self._pictures, seed)
 
     def prior(self, reference: int, edited: Tensor, seed: int) -> Denoiser:
-        """A': patches of the edited view before those of the sources. The view itself is as it was edited."""
+        """A': patches of the edited view before those of the others. The view itself is as it was edited."""
         image = edited.permute(1, 2, 0).numpy() / 2 + 0.5
         box = _box(self.open[reference])
         first = [] if box is None else [_Picture(image[box], self._guides[reference][box])]
-        denoise = self._denoiser([*first, *(_aside(source) for source in self._pictures)], seed)
+        denoise = self._denoiser([*first, *(_aside(one) for one in self._pictures)], seed)
 
         def told(x: Tensor, level: NoiseLevel, /) -> Tensor:
             x0 = denoise(x, level)
@@ -111,8 +109,6 @@ class MoveEditor:
 
         def denoise(x: Tensor, level: NoiseLevel, /) -> Tensor:
             open_ = self._open if level.s <= self._loosened else self._holes
-            if level.s > HOLES_BEGIN:
-                open_ = open_ & ~self._holes if level.s <= self._loosened else torch.zeros_like(open_)
             x0 = padded(functional.pad(x, (0, right, 0, down), mode="replicate"), level)[..., :height, :width]
             return torch.where(open_, x0, self.clean)
 

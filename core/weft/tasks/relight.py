@@ -101,7 +101,8 @@ def relight(
     if stage.old is not None and isinstance(editor, RelightEditor):
         cells = _on_cells(stage, editor, job.x0)
     arrays = job.bake(cells)
-    info: dict[str, Any] = {"material": {"name": light or "environment map", "exact": True, "note": ""}}
+    own = {"name": light or "environment map", "asked": light, "exact": True, "note": ""}
+    info: dict[str, Any] = {"material": own if network is None else network.material(prompt)}
     yield from report_of(job, arrays, info, report)
     yield Result(arrays, info | {"seconds": clock.seconds | {"total": clock.elapsed()}})
 

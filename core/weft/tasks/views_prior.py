@@ -39,7 +39,7 @@ class NetworkPrior:
         """Have the model loaded. Raises ModelMismatch where it and the editor (None: the embedded one) denoise
         different things."""
         check_partners(None if editor is None else editor.card, self.card)
-        yield Progress("model", 1, 1, f"loading {self.card.name}")
+        yield Progress("prior", 1, 1, f"loading {self.card.name}")
         if text := notice(self.card):
             yield Warning(text, "`weft models` lists the licences")
         with clock.phase("prior"):
