@@ -10,7 +10,7 @@ from practice_shapes import DATA, needs_data
 from practice_views import photographs, standing_around
 
 from weft.errors import InvalidCamera, InvalidInput
-from weft.geometry.depth_filling import filled
+from weft.geometry.depth_filling import enlarged, filled
 from weft.geometry.stereo import depth_range, estimate_depths
 from weft.geometry.view_choice import choose_views, focus, parallaxes
 from weft.io import load_cameras
@@ -90,6 +90,33 @@ def test_filling_goes_along_colours() -> None:
     near = filled(depth, np.isfinite(depth).astype(np.float32), image, farthest=1)
     assert np.isinf(near[0]).all()
     assert np.isfinite(near[5, 3:6]).all()
+
+
+def test_enlarged_depth_keeps_planes_and_moves_jumps_to_colours() -> None:
+    """A slanted plane stays one; a jump between two walls comes back to where the whole picture changes colour."""
+    row, column = np.mgrid[:12, :16] + 0.5
+    plane = (1 / (0.2 + 0.006 * column + 0.003 * row)).astype(np.float32)
+    grey = np.full((36, 48, 3), 0.5, np.float32)
+    row, column = (np.mgrid[:36, :48] + 0.5) / 3
+    whole = enlarged(plane, grey, 3)[3:-3, 3:-3]
+    assert np.abs(1 / whole - (0.2 + 0.006 * column + 0.003 * row)[3:-3, 3:-3]).max() < 1e-4
+    grey[:, 25:] = 0.9
+    walls = np.where(np.arange(16) < 8, 2, 4).astype(np.float32)[None].repeat(12, 0)
+    walls[0, 0] = np.inf
+    found = enlarged(walls, grey, 3)
+    expected = np.where(np.arange(48) < 25, 2, 4)
+    assert np.array_equal(found[3:], np.broadcast_to(expected, (33, 48)))
+    assert np.isinf(found[:3, :3]).all()
+
+
+def test_masked_background_has_no_depth(world) -> None:
+    images, cameras = world[0][:3, ::2, ::2], [c.scaled(0.5) for c in standing_around(VIEWS, SIZE)[:3]]
+    masks = np.zeros(images.shape[:3], bool)
+    masks[:, 10:30, 10:30] = True
+    depth, confidence = estimate_depths(images, cameras, 1.5, 12.0, masks)
+    assert np.isinf(depth[~masks]).all()
+    assert not confidence[~masks].any()
+    assert np.isfinite(depth[masks]).mean() > 0.7
 
 
 def test_pictures_of_other_poses_match_nowhere(world) -> None:

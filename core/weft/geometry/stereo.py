@@ -17,7 +17,7 @@ from scipy.ndimage import maximum_filter
 from weft.errors import InvalidInput
 from weft.geometry.camera import Camera
 from weft.geometry.cross_view_kernels import compare_colours, compare_depths
-from weft.geometry.depth_filling import filled
+from weft.geometry.depth_filling import enlarged, filled
 from weft.geometry.plane_sweep import Matches, match_depths
 from weft.geometry.stereo_rig import StereoRig, shrunk, viewing_distance
 
@@ -25,6 +25,8 @@ __all__ = ["LEAST_MATCHED", "coarse_matches", "depth_range", "estimate_depths"]
 
 _WITNESSES = 8  # views that are asked about another's depth
 _AGREE_PIXELS, _AGREE_SHARE = 1.5, 0.03
+_LARGEST_SIDE = 288  # px that are compared
+_LEAST = 0.01  # confidence of any depth
 _FARTHEST, _GUESSED = 0.1, 0.25  # of the longer side, up to which depth is filled in, and its confidence
 _BEHIND = 4  # pixels
 _UNLIKE = 0.3  # sum of three colour differences
@@ -39,11 +41,13 @@ def estimate_depths(
     cameras: Sequence[Camera],
     near: float | None = None,
     far: float | None = None,
+    masks: np.ndarray | None = None,  # bool [N, H, W], False where depth is not wanted: an empty background
 ) -> tuple[np.ndarray, np.ndarray]:
     """depth f4 [N, H, W] along the viewing axes, world units, infinite where unknown, and confidence f4 [N, H, W] in
     [0, 1]: above 0.5 where other views confirm it, below where it was filled in, 0 where it is unknown.
 
-    Between `near` and `far`, or where a coarse pass finds something. Raises InvalidInput for fewer than two views and
+    Between `near` and `far`, or where a coarse pass finds something. Pictures of more than 288 px a side are compared
+    in a smaller size, and depth is enlarged along their colours. Raises InvalidInput for fewer than two views and
     for pictures that match nowhere, InvalidCamera for orthographic cameras.
     """
     rig = StereoRig(images, cameras)
@@ -52,14 +56,30 @@ def estimate_depths(
         near, far = near or found[0], far or found[1]
     if not 0 < near < far:
         raise InvalidInput(f"depths from {near:g} to {far:g}", "give near and far with 0 < near < far")
-    matches = [match_depths(rig, view, near, far) for view in range(len(rig.cameras))]
-    depths, confidence = _confirmed(rig, matches)
-    return _completed(rig, depths, confidence)
+    factor = -(-max(images.shape[1:3]) // _LARGEST_SIDE)
+    wanted = np.ones(images.shape[:3], bool) if masks is None else masks
+    small = rig if factor == 1 else StereoRig(*shrunk(images, cameras, factor))
+    middle = slice(factor // 2, None, factor)
+    shown = wanted[:, middle, middle][:, : small.grey.shape[1], : small.grey.shape[2]]
+    matches = [match_depths(small, view, near, far) for view in range(len(cameras))]
+    depths, confidence = _completed(small, *_confirmed(small, matches, shown))
+    if factor > 1:
+        depths = np.stack([enlarged(*each, factor) for each in zip(depths, rig.images, strict=True)])
+        confidence = np.stack([_repeated(one, factor, images.shape[1:3]) for one in confidence])
+    depths = np.where(wanted, depths, np.float32(np.inf))
+    return depths, np.where(np.isfinite(depths), np.maximum(confidence, np.float32(_LEAST)), 0).astype(np.float32)
 
 
-def _confirmed(rig: StereoRig, matches: Sequence[Matches]) -> tuple[np.ndarray, np.ndarray]:
-    """depth f4 [N, H, W], the mean of those that agree, infinite where none does, and confidence."""
-    own = np.stack([match.depth for match in matches])
+def _repeated(values: np.ndarray, factor: int, shape: tuple[int, ...]) -> np.ndarray:
+    """[H, W], each value for the pixels that it was shrunk from; the last one's for what was left over."""
+    rows, columns = (np.minimum(np.arange(n) // factor, m - 1) for n, m in zip(shape, values.shape, strict=True))
+    return values[rows[:, None], columns]
+
+
+def _confirmed(rig: StereoRig, matches: Sequence[Matches], shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """depth f4 [N, H, W], the mean of those that agree, infinite where none does or nothing is `shown`, bool
+    [N, H, W], and confidence."""
+    own = np.where(shown, np.stack([match.depth for match in matches]), np.float32(np.inf))
     depths, confidence = np.empty_like(own), np.empty_like(own)
     for view, match in enumerate(matches):
         agree, contradicted, total = _compared(rig, view, own)

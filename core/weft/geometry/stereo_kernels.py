@@ -158,8 +158,8 @@ def semi_global(cost, guide, small, large, falloff, total):
 @parallel_kernel
 def sharpen_jumps(inverse, guide, reach, share, falloff, out):
     """The median of inverse depth f4 [H, W] (0 = unknown) around every pixel, weighed by how like its colour in guide
-    f4 [H, W, 3] the others are (Ma et al. 2013), where it varies by more than the part `share`: depth jumps move to
-    where colours change, which windows blur by their own size. Elsewhere, and where unknown, `out` is `inverse`."""
+    f4 [H, W, 3] the others are (Ma et al. 2013), where neighbours differ by more than the part `share`: depth jumps
+    move to where colours change, which windows blur by their own size. Elsewhere and where unknown, out is inverse."""
     height, width = inverse.shape
     for line in numba.prange(height):
         i = np.int64(line)
@@ -169,7 +169,7 @@ def sharpen_jumps(inverse, guide, reach, share, falloff, out):
             if inverse[i, j] == 0:
                 continue
             n, total = 0, np.float32(0)
-            low = high = inverse[i, j]
+            jumps = False
             for r in range(max(i - reach, 0), min(i + reach + 1, height)):
                 for q in range(max(j - reach, 0), min(j + reach + 1, width)):
                     if inverse[r, q] == 0:
@@ -179,10 +179,13 @@ def sharpen_jumps(inverse, guide, reach, share, falloff, out):
                         off += abs(guide[r, q, c] - guide[i, j, c])
                     far = np.float32((r - i) ** 2 + (q - j) ** 2) / np.float32(reach * reach)
                     values[n], weights[n] = inverse[r, q], np.exp(-off / falloff - far)
-                    low, high = min(low, inverse[r, q]), max(high, inverse[r, q])
+                    for y, x in ((r + 1, q), (r, q + 1)):
+                        if y < height and x < width and inverse[y, x] > 0:
+                            low, high = min(inverse[r, q], inverse[y, x]), max(inverse[r, q], inverse[y, x])
+                            jumps = jumps or high > low * (1 + share)
                     total += weights[n]
                     n += 1
-            if high < low * (1 + share):
+            if not jumps:
                 continue
             order = np.argsort(values[:n])
             below = np.float32(0)
