@@ -118,11 +118,15 @@ def _check_task(task: str, params: Mapping[str, Any], card: Card) -> None:
         able = ", ".join(name for name, given in PROVIDED.items() if card.needs <= given)
         paints = "choose a model that paints from nothing, as sd15"
         raise WireError("model_mismatch", message, f"use it for {able}, or {paints}" if able else paints)
+    if not suits(card, task):
+        message = f"{card.name} {card.help}: that is of no use to {task}"
+        raise WireError("model_mismatch", message, f"use it for {' or '.join(sorted(card.jobs))}")
 
 
 def suits(card: Card, task: str) -> bool:
     """Whether the model gets what it needs there, and is of use."""
-    return card.needs <= PROVIDED.get(task, frozenset()) and WANTED.get(task, frozenset()) <= card.needs
+    fits = card.needs <= PROVIDED.get(task, frozenset()) and WANTED.get(task, frozenset()) <= card.needs
+    return fits and (not card.jobs or task in card.jobs)
 
 
 def _sees_reference(card: Card) -> bool:

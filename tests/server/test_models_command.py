@@ -207,7 +207,8 @@ def test_a_model_is_announced_with_what_it_is_for_and_heeds() -> None:
     assert set(cards["sd15"]["tasks"]) == painting
     assert cards["neural-gaffer"]["tasks"] == ["relight"]
     assert cards["magic-fixup"]["tasks"] == ["move"]
-    assert cards["ic-light"]["tasks"] == ["retexture", "relight", "stylize", "move"]
+    assert cards["ic-light"]["tasks"] == ["retexture", "relight"]
+    assert cards["sd15-inpainting"]["tasks"] == ["retexture", "stylize", "move"]
     assert cards["ic-light-background"]["tasks"] == ["retexture", "relight"]
     heeding = {
         name: {card for card, row in cards.items() if name in row["heeds"]}

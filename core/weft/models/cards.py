@@ -54,6 +54,7 @@ class Card:
     image_guidance: float = 0.0  # of the image, where it is edited by instruction; others are not guided by it
     eta: float = 0.0  # share of new noise in each step of the sampler that its publisher used
     reads_words: bool = True  # whether prompts mean anything to it
+    jobs: frozenset[str] = frozenset()  # it is of use for these alone; empty: wherever it gets what it needs
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -133,7 +134,7 @@ def _relighting(name: str, help: str, file: str, guidance: float, needs: frozens
     offset = Part("offset", "lllyasviel/ic-light", OPENRAIL, size=1_719_000_000, files=(file,))
     return Card(
         name, help, "sd15", (_SD15_BASE, offset, _SD15_PREVIEW), resolution=512, view_size=512, guidance=guidance,
-        needs=needs, memory=4 * _GB,
+        needs=needs, memory=4 * _GB, jobs=frozenset({"retexture", "relight"}),
     )  # fmt: skip
 
 
@@ -168,6 +169,7 @@ _ALL = (
             *_SD15_CONTROLS, *_SD15_STYLE, _SD15_PREVIEW,
         ),
         resolution=512, view_size=512, guidance=7.5, needs=_IMAGE | {"mask"}, memory=5 * _GB,
+        jobs=frozenset({"retexture", "stylize", "move"}),
     ),
     _relighting("ic-light", "relights an object by words", "iclight_sd15_fc.safetensors", 2.0, _IMAGE),
     _relighting(
