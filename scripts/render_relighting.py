@@ -90,8 +90,11 @@ def light_with(scene: bpy.types.Scene, radiance: np.ndarray) -> None:
     image.pixels.foreach_set(pixels.ravel())
     image.update()
     world = bpy.data.worlds.new("light")
-    world.use_nodes = True
-    nodes, links = world.node_tree.nodes, world.node_tree.links
+    if bpy.app.version < (5, 0):  # since then every world has nodes
+        world.use_nodes = True
+    tree = world.node_tree
+    assert tree is not None
+    nodes, links = tree.nodes, tree.links
     texture = nodes.new("ShaderNodeTexEnvironment")
     texture.image = image
     links.new(texture.outputs["Color"], nodes["Background"].inputs["Color"])

@@ -25,6 +25,8 @@ __all__ = ["add_parser"]
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "render_relighting.py"
 MONKEY = "suzanne"
 SWEPT = ("studio", "sunset")  # the lights of the sweep and of the step counts
+STYLE, PHOTOS = "oil paint", (256, 12)  # of photographs: px of the longer side, how many
+MOVED_UNDER = "overcast"  # the light in which a motion changes shading least
 QUICK_STEPS = (2, 3)
 
 
@@ -34,6 +36,7 @@ def add_parser(kinds: Any) -> None:
     parser.add_argument(
         "--env", action="append", default=[], type=Path, metavar="FILE.hdr", help="relight into this light, too"
     )
+    parser.add_argument("--photos", type=Path, metavar="FOLDER", help="restyle these photographs with poses, too")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where renders are kept (default ~/.weft/truth)")
     parser.add_argument("--size", type=int, default=160, help="pixels of a view's side, a multiple of 16 (default 160)")
     parser.add_argument("--steps", type=int, default=30, help="denoising steps (default 30)")
@@ -81,12 +84,13 @@ def _run(arguments: argparse.Namespace) -> int:
     say(start)
     if arguments.quick:
         size = coupled.Size(64, 4, 3)
-        scenes = [coupled.quick_scene(size)]
+        scenes, moved = [coupled.quick_scene(size)], None
     else:
         size = coupled.Size(arguments.size, steps=arguments.steps)
-        scenes = _rendered(arguments, size)
+        *scenes, moved = _rendered(arguments, size)
     report = Report()
     _measure(arguments, scenes, size, report)
+    _say_others(arguments, scenes, moved, size, report)
     if arguments.out is not None:
         page = "\n".join(["# Coupled sampling against path-traced truth", f"{start}.", *report.parts])
         (arguments.out / "coupled.md").write_text(page, encoding="utf-8")
@@ -116,10 +120,39 @@ def _measure(arguments: argparse.Namespace, scenes: Sequence[Any], size: Any, re
     _say_trade(arguments, scenes[0], size, report, rows)
     strengths = [Recipe("coupled", 0.4), Recipe("coupled", 1.0, "lambda")]
     counts = QUICK_STEPS if arguments.quick else coupled_steps.STEPS
-    found = list(coupled_steps.steps_rows(scenes[0], SWEPT, strengths, steps=counts))
+    found = coupled_steps.steps_rows(scenes[0], SWEPT, strengths, steps=counts)
     report.section("What a strength means at other step counts (spheres)", coupled_steps.steps_table(found))
     costs = [coupled.cost_of(scenes[0], SWEPT, name, size.steps) for name in ("quotient", "spheres")]
     report.section("What coupling costs in a step", coupled_steps.cost_table(costs))
+
+
+def _say_others(arguments: argparse.Namespace, scenes: Sequence[Any], moved: Any, size: Any, report: Report) -> None:
+    """The tasks beside relighting; ways with and without consistency."""
+    from weft.benchmarks import coupled_others as others
+    from weft.benchmarks.coupled_rows import Recipe, table
+    from weft.models.materials import render
+
+    ways = [Recipe(way) for way in ("per_view", "coupled", "synchronized")]
+
+    def lines(columns: dict[str, str], found: Iterator[Any]) -> Iterator[str]:
+        yield next(iter(table([], columns)))
+        for row, _ in found:
+            yield list(table([row], columns))[1]
+
+    def styled() -> Iterator[Any]:
+        style = render(STYLE, 256)
+        first = scenes[0]
+        images, mask = first.views[SWEPT[0]], first.geometry.mask
+        yield from others.styled_rows(f"{first.name}, {STYLE}", images, first.geometry, mask, style, ways, size.steps)
+        if arguments.photos is not None:
+            images, geometry = others.photographs(arguments.photos, size=PHOTOS[0], count=PHOTOS[1])
+            mask = geometry.mask | True
+            name = f"{arguments.photos.name}, {STYLE}"
+            yield from others.styled_rows(name, images, geometry, mask, style, ways, size.steps)
+
+    if moved is not None:
+        report.section("Moving an object", lines(others.MOVED_COLUMNS, others.moved_rows(moved, ways, size.steps)))
+    report.section("Restyling", lines(others.STYLE_COLUMNS, styled()))
 
 
 def _say_trade(arguments: argparse.Namespace, scene: Any, size: Any, report: Report, rows: Sequence[Any]) -> None:
@@ -140,8 +173,9 @@ def _say_trade(arguments: argparse.Namespace, scene: Any, size: Any, report: Rep
 
 
 def _rendered(arguments: argparse.Namespace, size: Any) -> list[Any]:
-    """The scenes, rendered now as far as the cache lacks them."""
+    """The scenes, and last the one with a motion, rendered now as far as the cache lacks them."""
     from weft.benchmarks import coupled, coupled_scenes
+    from weft.benchmarks.coupled_others import move_shots
     from weft.io.hdr import load_environment
     from weft.io.meshes import load_meshes
 
@@ -157,6 +191,9 @@ def _rendered(arguments: argparse.Namespace, size: Any) -> list[Any]:
         thing = coupled_scenes.Thing(load_meshes(path)[0], coupled_scenes.texture_beside(path))
         folders.append(cache / path.stem)
         coupled_scenes.write_scene(folders[-1], [thing], shots, size=size.size, views=size.views, samples=size.samples)
+    folders.append(cache / "moved")
+    things, shots = move_shots(coupled_scenes.Thing(load_meshes(monkey)[0]), lights[MOVED_UNDER])
+    coupled_scenes.write_scene(folders[-1], things, shots, size=size.size, views=size.views, samples=size.samples)
     missing = [str(folder) for folder in folders if not coupled_scenes.is_rendered(folder)]
     if missing:
         _path_tracer("render", *missing)

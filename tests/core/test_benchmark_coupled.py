@@ -15,11 +15,12 @@ import torch
 from PIL import Image
 
 from weft.benchmarks import coupled, coupled_rows
-from weft.benchmarks.coupled_rows import measure, recipes, table
+from weft.benchmarks.coupled_rows import exposed_psnr, measure, recipes, table
 from weft.benchmarks.coupled_scenes import LitScene, Shot, Thing, is_rendered, load_scene, reflectances, write_scene
 from weft.benchmarks.coupled_spheres import SphereEditor
 from weft.benchmarks.torus import torus
 from weft.errors import InvalidInput
+from weft.geometry.colour import encoded, linear
 from weft.geometry.environment import Environment
 from weft.geometry.lights import light_named
 from weft.io.images import to_bytes
@@ -71,6 +72,15 @@ def test_the_truth_is_the_truth(scene):
     assert numbers["consistency"] > 30  # matt: all that differs is sampling
 
 
+def test_exposure_is_forgiven_and_nothing_else(scene):
+    """A darker exposure in another tint is the same picture to `exposed_psnr`; another picture is not."""
+    truth = 0.6 * scene.views["sunset"]
+    tinted = encoded(linear(truth) * np.array([0.8, 0.9, 1.2], np.float32))
+    assert exposed_psnr(tinted, truth, scene.mask) > 80
+    other = exposed_psnr(scene.views["studio"], truth, scene.mask)
+    assert measure(scene, scene.views["studio"], truth)["psnr"] < other < 30
+
+
 def test_without_coupling_the_prior_goes_its_own_way(scene, spheres):
     """λ = 0 is the row `single_edit`, to the bit, whatever the editor beside it does."""
     edited = torch.from_numpy(scene.views["sunset"][0]).permute(2, 0, 1) * 2 - 1
@@ -96,8 +106,11 @@ def test_without_coupling_the_prior_goes_its_own_way(scene, spheres):
 def test_tables_become_pages():
     row = coupled_rows.Row("spheres", "torus, a to b", "coupled, κ = 0.4", dict.fromkeys(coupled_rows.COLUMNS, 0.5))
     page = coupled.markdown(list(table([row]))).splitlines()
-    assert page[0].startswith("| editor | case | way | PSNR |")
-    assert page[2] == "| spheres | torus, a to b | coupled, κ = 0.4 | " + " | ".join(["0.500"] * 6) + " |"
+    assert page[0].startswith("| editor | case | way | PSNR | exposed |")
+    assert (
+        page[2]
+        == "| spheres | torus, a to b | coupled, κ = 0.4 | " + " | ".join(["0.500"] * len(coupled_rows.COLUMNS)) + " |"
+    )
 
 
 def test_paint_is_many_colours_and_never_black():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from weft.benchmarks.coupled_scenes import LitScene
+from weft.geometry.colour import encoded, linear
 from weft.methods.view_editing import WAYS
 from weft.metrics import pairwise_view_psnr, psnr, sharpness
 from weft.metrics.ssim import ssim
@@ -38,6 +39,7 @@ __all__ = [
 
 COLUMNS = {
     "psnr": "PSNR",
+    "exposed": "exposed",
     "ssim": "SSIM",
     "consistency": "consistency",
     "of_truth": "of truth's",
@@ -102,17 +104,27 @@ def edit(
 
 def measure(scene: LitScene, images: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """The numbers of edited views beside the true ones, both f4 [N, H, W, 3]. PSNR and SSIM over pixels wholly on the
-    object; consistency in dB as `metrics.pairwise_view_psnr`, and over that of the truth, whose highlights move with
-    the viewer; sharpness over the truth's."""
+    object; PSNR again as `exposed_psnr`; consistency in dB as `metrics.pairwise_view_psnr`, and over that of the truth,
+    whose highlights move with the viewer; sharpness over the truth's."""
     pairs = list(zip(images, truth, scene.mask, strict=True))
     own, true = consistency(scene.geometry, images), consistency(scene.geometry, truth)
     return {
         "psnr": float(np.mean([psnr(*pair) for pair in pairs])),
+        "exposed": exposed_psnr(images, truth, scene.mask),
         "ssim": float(np.mean([ssim(*pair) for pair in pairs])),
         "consistency": own,
         "of_truth": own / true,
         "sharpness": sharpnesses(images, scene.mask) / sharpnesses(truth, scene.mask),
     }
+
+
+def exposed_psnr(images: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> float:
+    """PSNR in dB after the best gain of each channel, one for all views f4 [N, H, W, 3]: what is left where pictures
+    do not tell how bright and of which tint the light was that they were taken in."""
+    light, true = linear(images)[mask].astype(np.float64), linear(truth)[mask].astype(np.float64)
+    gain = (light * true).sum(0) / np.maximum((light * light).sum(0), 1e-12)
+    pairs = zip(encoded(linear(images) * gain.astype(np.float32)), truth, mask, strict=True)
+    return float(np.mean([psnr(*pair) for pair in pairs]))
 
 
 def consistency(geometry: ViewGeometry, images: np.ndarray) -> float:
@@ -153,10 +165,10 @@ def mean_rows(rows: Sequence[Row]) -> list[Row]:
 
 def table(rows: Sequence[Row], columns: Mapping[str, str] = COLUMNS) -> Iterator[str]:
     """Lines of text: a heading and a line for every row."""
-    yield f"{'editor':<10}{'case':<34}{'way':<22}" + "".join(f"{heading:>14}" for heading in columns.values())
+    yield f"{'editor':<10}{'case':<40}{'way':<22}" + "".join(f"{heading:>14}" for heading in columns.values())
     for row in rows:
         values = "".join(f"{_shown(row.numbers[key]):>14}" for key in columns)
-        yield f"{row.editor:<10}{row.case:<34}{row.recipe:<22}{values}"
+        yield f"{row.editor:<10}{row.case:<40}{row.recipe:<22}{values}"
 
 
 def _shown(value: float) -> str:

@@ -55,8 +55,7 @@ class SphereEditor(EmbeddedEditor):
 
     def editor(self, seed: int) -> Denoiser:
         """Every view by spheres seen from its own side."""
-        alone = [Exemplar(*picture) for picture in self._spheres]
-        return each([self._denoiser(one, seed + 1000 * i, [i], _SETTINGS) for i, one in enumerate(alone)])
+        return each([self._denoiser(one, seed + 1000 * i, [i], _SETTINGS) for i, one in enumerate(self._exemplars)])
 
     def prior(self, reference: int, edited: Tensor, seed: int) -> Denoiser:
         """All views alike, by what the reference view has become and by spheres seen from every other side."""
@@ -67,6 +66,10 @@ class SphereEditor(EmbeddedEditor):
 
     def agreed(self, space: LinearSpace) -> Callable[[Tensor], Tensor]:
         return lambda x0: self._space.synchronize(x0)[0]
+
+    @cached_property
+    def _exemplars(self) -> list[Exemplar]:
+        return [Exemplar(*picture) for picture in self._spheres]
 
     @cached_property
     def _space(self) -> LinearSpace:

@@ -40,17 +40,18 @@ class StepsRow:
 
 def steps_rows(
     scene: LitScene, lights: tuple[str, str], recipes: Sequence[Recipe], *, steps: Sequence[int] = STEPS, seed: int = 0
-) -> Iterator[StepsRow]:
+) -> list[StepsRow]:
     """Sphere editor, PSNR of every recipe at every number of steps."""
-    for recipe in recipes:
-        found = {}
-        for count in steps:
-            old, new = (scene.lights[name] for name in lights)
-            editor = SphereEditor(scene.views[lights[0]], scene.geometry, old, new, steps=count)
-            images = edit(scene.views[lights[0]], scene.geometry, scene.geometry.mask, editor, recipe, seed)
-            pairs = zip(images, scene.views[lights[1]], scene.mask, strict=True)
-            found[count] = float(np.mean([psnr(*pair) for pair in pairs]))
-        yield StepsRow(recipe.label, found)
+    old, new = (scene.lights[name] for name in lights)
+    images, truth = (scene.views[name] for name in lights)
+    found: dict[str, dict[int, float]] = {recipe.label: {} for recipe in recipes}
+    for count in steps:
+        editor = SphereEditor(images, scene.geometry, old, new, steps=count)
+        for recipe in recipes:
+            edited = edit(images, scene.geometry, scene.geometry.mask, editor, recipe, seed)
+            pairs = zip(edited, truth, scene.mask, strict=True)
+            found[recipe.label][count] = float(np.mean([psnr(*pair) for pair in pairs]))
+    return [StepsRow(label, numbers) for label, numbers in found.items()]
 
 
 def steps_table(rows: Sequence[StepsRow]) -> Iterator[str]:
