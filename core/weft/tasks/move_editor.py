@@ -37,6 +37,7 @@ _MARGIN = 24  # px around what is painted whose patches are offered
 _MOST = 400_000  # px of all pictures of an exemplar: its memory grows with them
 _GAP = 4  # px between them
 _FACING = 0.5  # of a normal's difference in the guides; the object's differs from the rest by 1
+_NEVER = 4.0  # of what is not to be copied: the smooth fill of a hole looks too much like itself
 _PREFERENCE = 0.125  # of the edited view to the others, in the same units
 _SETTINGS = ExemplarSettings()
 
@@ -132,6 +133,7 @@ def _guides(moved: Moved, unsure: np.ndarray) -> np.ndarray:
     what is not to be copied, what is not first choice."""
     after = moved.after
     flags = [np.asarray(flag, np.float32)[..., None] for flag in (moved.now, after.mask, unsure, np.zeros_like(unsure))]
+    flags[2] *= _NEVER
     return np.concatenate([*flags[:2], _FACING * after.normal, *flags[2:]], -1, dtype=np.float32)
 
 
@@ -165,7 +167,7 @@ def _in_a_row(pictures: list[np.ndarray], name: str) -> np.ndarray:
     canvas = np.full((height, width, pictures[0].shape[2]), 0.5, np.float32)
     if name == "guide":
         canvas[:] = 0
-        canvas[..., -2] = 1
+        canvas[..., -2] = _NEVER
     column = 0
     for one in pictures:
         canvas[: one.shape[0], column : column + one.shape[1]] = one
