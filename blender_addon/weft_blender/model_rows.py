@@ -102,7 +102,8 @@ def draw_notes(layout: Any, task: SceneTask, settings: Any) -> None:
         return
     if not card.suits(task):
         layout.separator()
-        able = " and ".join(other.label for other in TASKS.values() if card.suits(other))
+        able = ", ".join(other.label for other in TASKS.values() if card.suits(other))
+        able = " and ".join(able.rsplit(", ", 1))
         draw_text(layout, f"not with {card.name}, which is for {able or 'nothing here'}", icon="ERROR")
         return
     absent = lacking(task, settings)

@@ -11,6 +11,7 @@ from typing import Any
 
 from weft_wire.jobs.networks import EMBEDDED_VIEW
 
+from .light_map import BUILT_IN
 from .link import LINK
 from .task import EMBEDDED, SceneTask
 
@@ -73,6 +74,8 @@ def is_known(name: str) -> bool:
 def matters(name: str, task: SceneTask, settings: Any) -> bool:
     """Whether the setting `name` changes anything, with the chosen model and what else is set."""
     card = card_of(settings)
+    if not task.matters(name, settings):
+        return False
     if name in task.network:
         return card.name != EMBEDDED and name not in task.unheeded and _heeded(name, card, task, settings)
     if card.name == EMBEDDED:
@@ -128,7 +131,7 @@ def lacking(task: SceneTask, settings: Any) -> list[Mapping[str, Any]]:
 
 def suggestions(name: str) -> Any:
     """The callback of a text field that offers what can be written into it, or None where that is up to the user."""
-    offers = {"control": _controls, "checkpoint": _weights, "loras": _weights}.get(name)
+    offers = {"control": _controls, "checkpoint": _weights, "loras": _weights, "light": _lights}.get(name)
     if offers is None:
         return None
 
@@ -147,3 +150,7 @@ def _controls(settings: Any) -> list[str]:
 
 def _weights(_settings: Any) -> list[str]:
     return list(LINK.capabilities.get("weights", []))
+
+
+def _lights(_settings: Any) -> list[str]:
+    return list(BUILT_IN)

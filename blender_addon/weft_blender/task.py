@@ -86,6 +86,10 @@ class SceneTask(ABC):
         """Whether a job would show a model what the surface is like."""
         return True
 
+    def matters(self, name: str, settings: Any) -> bool:
+        """Whether the setting `name` changes anything with what else is set, whichever the model."""
+        return True
+
     def has_reference(self, settings: Any) -> bool:
         """Whether a reference image is chosen."""
         return settings.exemplar is not None

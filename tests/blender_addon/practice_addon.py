@@ -115,6 +115,20 @@ def splat_texture(params: dict[str, Any], arrays: dict[str, np.ndarray], labels:
     yield Result({"splats.dc": ((colours - 0.5) / 0.28209479177387814).astype(np.float32)}, {"count": len(means)})
 
 
+def views(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]) -> Iterator[Event]:
+    """Relight, stylize, move: the views inverted, the textures green; what was sent is told."""
+    images, objects = arrays["view.images"], len([name for name in arrays if name.endswith(".vertices")])
+    textures = [np.full((64, 64, 3), (0, 255, 0), np.uint8)] * objects
+    strip = np.concatenate(list(255 - images), axis=1)
+    yield from steps(params, [lambda t, picture=picture: picture / 255 for picture in (*textures, strip)])
+    told = {name: list(array.shape) for name, array in arrays.items()}
+    transform = arrays.get("object.transform", np.eye(4)).tolist()
+    results = {"view.images": 255 - images, **{name: arrays[name] for name in ("camera.poses", "camera.intrinsics")}}
+    if "object.transform" not in arrays:
+        results |= {f"texture.{i}": texture for i, texture in enumerate(textures)}
+    yield Result(results, {"arrays": told, "labels": labels, "params": params, "transform": transform})
+
+
 def unload(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]) -> Iterator[Event]:
     """What it says it has loaded: two variants of one model, and another."""
     held = {"sd15": [2_100_000_000, 2_300_000_000], "sdxl": [7_000_000_000]}
@@ -155,6 +169,9 @@ RUNNERS = {
     "panorama": panorama,
     "illusion": illusion,
     "splat_texture": splat_texture,
+    "relight": views,
+    "stylize": views,
+    "move": views,
     "unload": unload,
 }
 

@@ -257,7 +257,7 @@ def test_a_licence_that_does_not_allow_every_use_is_told(bpy: Any, desk: Any) ->
         ("panorama", "sdxl", {}, ""),
         ("texture", "flux2-klein", {}, "The server lacks flux2-klein (16.0 GB)"),
         ("texture", "flux2-klein", {"checkpoint": "mine"}, ""),
-        ("texture", "ic-light", {}, "Not with ic-light, which is for Retexture"),
+        ("texture", "ic-light", {}, "Not with ic-light, which is for Retexture and Relight"),
         ("texture", "sd3.5-medium", {}, ""),
         ("texture", "sd3.5-medium", {"exemplar": True}, "Words alone count: sd3.5-medium sees no reference image"),
         ("illusion", "sd15", {"exemplar_2": True}, "Words alone count: sd15 sees no reference image"),

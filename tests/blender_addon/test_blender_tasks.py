@@ -11,16 +11,21 @@ import pytest
 
 from weft_wire.jobs import (
     IllusionParams,
+    MoveParams,
     PanoramaParams,
+    RelightParams,
     RetextureParams,
     SplatTextureParams,
+    StylizeParams,
     TextureParams,
 )
 from weft_wire.parameters import params_of
 
 pytestmark = pytest.mark.blender
 
-NAMES = ("texture", "retexture", "panorama", "illusion", "splat_texture")
+VIEWS = ("relight", "stylize", "move")
+NAMES = ("texture", "retexture", "panorama", "illusion", "splat_texture", *VIEWS)
+WITH_LOOK = tuple(name for name in NAMES if name not in ("relight", "move"))
 SPLATS = ("opacity", *(f"{kind}_{i}" for kind, n in (("f_dc", 3), ("scale", 3), ("rot", 4)) for i in range(n)))
 
 
@@ -45,8 +50,17 @@ def make_scene(bpy: Any, task: str) -> tuple[Any, dict[str, Any]]:
         surface = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
         tree.links.new(node.outputs["Color"], surface.inputs["Base Color"])
         obj.data.materials.append(material)
-    bpy.context.scene.world = bpy.data.worlds.new("Before")
+    scene = bpy.context.scene
+    scene.world = bpy.data.worlds.new("Before")
+    scene.cycles.samples, scene.cycles.use_denoising = 1, False
     sources: dict[str, Any] = {"panorama": {"as_world": True}, "illusion": {}}.get(task, {"objects": [obj]})
+    if task == "relight":
+        sources["light"] = bpy.data.images.new("Light", 8, 4, float_buffer=True)
+        sources["light"].pixels.foreach_set(np.ones(8 * 4 * 4, np.float32))
+        sources["light"].pack()  # or what it holds would not be saved
+        sources["light"].use_fake_user = True
+    elif task == "move":
+        sources["translate"] = (1, 0, 0)
     return obj, sources
 
 
@@ -60,6 +74,12 @@ def params_for(task: str, prompt: str, steps: int = 4) -> Any:
             return PanoramaParams(prompt=prompt, steps=steps, width=256)
         case "illusion":
             return IllusionParams(prompt_1=prompt, prompt_2="a duck", steps=steps, size=64)
+        case "relight":
+            return RelightParams(prompt=prompt, steps=steps, size=64, views=2)
+        case "stylize":
+            return StylizeParams(prompt=prompt, steps=steps, size=64, views=2)
+        case "move":
+            return MoveParams(prompt=prompt, steps=steps, size=64, views=2, object="Cube")
     return SplatTextureParams(prompt=prompt, steps=steps)
 
 
@@ -189,7 +209,7 @@ def test_panel_offers_what_the_wire_declares(bpy: Any, task: str) -> None:
     assert {name for name, _ in (*chosen.rows, *chosen.more)} <= known
 
 
-@pytest.mark.parametrize("task", NAMES)
+@pytest.mark.parametrize("task", WITH_LOOK)
 def test_button_without_a_look_is_refused_in_one_line(
     bpy: Any, link: Any, task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
