@@ -8,15 +8,16 @@ then in each colour:
         l_p E_q = l_q E_p, for points p, q near each other,    E = B w
     albedo is one on the whole:  E_p = l_p / mean
 
-What pictures cannot tell is settled by convention: albedo against light, in brightness and tint. The light's mean is
-white, and bright enough that the brightest albedo is like white paint, but no darker than lights usually are.
+What pictures cannot tell apart is the tint and the brightness of the light and of the surface. The light's mean is
+taken as white; its brightness lies halfway (in logarithms) between that of usual lights and that which makes the mean
+albedo usual, unless the brightest albedo would then be above white paint's.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import nnls
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from weft.errors import InvalidInput
 from weft.geometry.environment import LUMINANCE, Environment
@@ -33,11 +34,11 @@ _NEIGHBOURS = 6  # of each
 _TURNS = 12  # of reweighting
 _PER_LAMP = 6  # directions of a lamp's shadows
 _DARK, _BRIGHT = 2e-3, 0.95  # linear: darker is noise, brighter is cut off
-_PAIR_SCATTER, _SCATTER = 0.05, 0.5  # of log albedo, between neighbours and on the whole, beyond which points are odd
-_WHOLE = 0.02  # weight of one albedo on the whole against the neighbours
+_PAIR_SCATTER, _SCATTER = 0.025, 0.5  # of log albedo, between neighbours and on the whole, beyond which points are odd
+_WHOLE = 0.5  # weight of one albedo on the whole against the neighbours
 _SMOOTH = 1e-4  # towards lamps that are all alike
 _FLOOR = 0.05  # of the mean radiance, everywhere: quotients need some light
-_LEVEL, _PAINT = 0.75, 0.85  # usual mean radiance; albedo of white paint
+_LEVEL, _ALBEDO, _PAINT = 0.5, 0.25, 0.85  # usual mean radiance, usual mean albedo, and that of white paint
 
 
 def fit_light(
@@ -94,8 +95,9 @@ def _shading_of(
 
 def _pairs(positions: np.ndarray) -> np.ndarray:
     """i8 [P, 2]: points and their neighbours."""
-    _, index = cKDTree(positions).query(positions, min(_NEIGHBOURS + 1, len(positions)))
-    return np.stack([np.repeat(index[:, 0], index.shape[1] - 1), index[:, 1:].ravel()], 1)
+    _, index = KDTree(positions).query(positions, _NEIGHBOURS + 1)
+    index = np.asarray(index)
+    return np.stack([np.repeat(index[:, 0], _NEIGHBOURS), index[:, 1:].ravel()], 1)
 
 
 def _fitted(basis: np.ndarray, light: np.ndarray, pairs: np.ndarray, start: np.ndarray | None) -> np.ndarray:
@@ -130,5 +132,5 @@ def _settled(radiance: np.ndarray, luminance: np.ndarray, normals: np.ndarray) -
     radiance = (1 - _FLOOR) * radiance + _FLOOR
     fitted = Environment(radiance.astype(np.float32))
     albedo = luminance / (fitted.irradiance(normals) @ LUMINANCE)
-    level = max(_LEVEL, float(np.quantile(albedo, 0.98)) / _PAINT)
+    level = max(float(np.sqrt(_LEVEL * albedo.mean() / _ALBEDO)), float(np.quantile(albedo, 0.98)) / _PAINT)
     return Environment((radiance * level).astype(np.float32), "the fitted light")

@@ -2,7 +2,7 @@
 
 Azimuth 0 is in front of the object (towards -Y) and grows counter-clockwise seen from above, as cameras have it: 90
 shines from +X, the right of who looks at the object's front. All rows are scaled to a mean radiance of their own
-`level`, near that at which a mid-grey object is well exposed.
+`level`, at which white paint that faces the light is about as white as a picture can be.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Light:
     ground: Colour
     sky: float  # share of the light of sky and ground
     lamps: tuple[Lamp, ...] = ()
-    level: float = 0.75  # mean luminance over all directions
+    level: float = 0.5  # mean luminance over all directions
 
 
 _WHITE = (1.0, 1.0, 1.0)
@@ -67,29 +67,29 @@ LIGHTS: dict[str, Light] = {
         "a low orange sun from the right, a violet sky", (0.20, 0.24, 0.50), (0.95, 0.50, 0.35), (0.20, 0.14, 0.13),
         0.45,
         (Lamp(70, 12, 3.0, 0.55, (1.0, 0.50, 0.18)),),
-        level=0.65,
+        level=0.45,
     ),
     "rim": Light(
         "two lamps behind, little light in front", (0.30, 0.32, 0.36), (0.20, 0.21, 0.24), (0.10, 0.10, 0.11),
         0.22,
         (Lamp(140, 25, 12, 0.42, (1.0, 0.93, 0.84)), Lamp(-140, 25, 12, 0.36, (0.80, 0.90, 1.0))),
-        level=0.6,
+        level=0.4,
     ),
     "moonlight": Light(
         "a dim blue night with a moon on the left", (0.10, 0.16, 0.34), (0.16, 0.22, 0.36), (0.04, 0.05, 0.08), 0.45,
         (Lamp(-65, 42, 3.0, 0.55, (0.62, 0.76, 1.0)),),
-        level=0.22,
+        level=0.15,
     ),
     "candle": Light(
         "a warm small light from below the left", (0.10, 0.08, 0.07), (0.16, 0.11, 0.08), (0.14, 0.09, 0.06),
         0.25,
         (Lamp(-35, -12, 8, 0.75, (1.0, 0.55, 0.22)),),
-        level=0.4,
+        level=0.28,
     ),
     "neon": Light(
         "magenta from the left, cyan from the right", (0.12, 0.08, 0.20), (0.16, 0.12, 0.24), (0.06, 0.05, 0.10), 0.20,
         (Lamp(-80, 15, 20, 0.42, (1.0, 0.18, 0.75)), Lamp(80, 15, 20, 0.38, (0.12, 0.75, 1.0))),
-        level=0.55,
+        level=0.38,
     ),
 }  # fmt: skip
 

@@ -130,7 +130,17 @@ def visibility(
 def _shadow_camera(center: np.ndarray, radius: float, toward: np.ndarray) -> Camera:
     eye = center + 2 * radius * toward.astype(np.float64)
     scale = _MAP / (2 * _MARGIN * radius)
-    return Camera(look_at(eye, center), _MAP, _MAP, scale, scale, _MAP / 2, _MAP / 2, near=0.0, orthographic=True)
+    return Camera(
+        look_at(eye.tolist(), center.tolist()),
+        _MAP,
+        _MAP,
+        scale,
+        scale,
+        _MAP / 2,
+        _MAP / 2,
+        near=0.0,
+        orthographic=True,
+    )
 
 
 def shading(
