@@ -116,11 +116,14 @@ class MoveEditor:
         return denoise
 
     def agreed(self, space: LinearSpace) -> Callable[[Tensor], Tensor]:
-        """F. What is held keeps its colours, and views that paint it are held to them."""
+        """F of holes, and of how the rest was changed: what was carried agrees already, and passing its colours through
+        the cells would only soften it. What is held keeps its colours, and views that paint it are held to them."""
 
         def agree(x0: Tensor) -> Tensor:
-            together, _ = space.synchronize(torch.where(self._open, x0, self.clean))
-            return torch.where(self._open, together, self.clean)
+            held = torch.where(self._open, x0, self.clean)
+            together, _ = space.synchronize(torch.cat([held, held - self.clean], 1))
+            painted, change = together.split(3, 1)
+            return torch.where(self._holes, painted, torch.where(self._open, self.clean + change, self.clean))
 
         return agree
 
