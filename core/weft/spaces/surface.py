@@ -16,7 +16,7 @@ from weft.errors import InvalidMesh
 from weft.geometry.mesh import Mesh, concatenate, face_normals, vertex_normals
 from weft.geometry.rasterize import interpolate, rasterize_uv
 
-__all__ = ["Surface", "build_surface"]
+__all__ = ["Surface", "agreeing_normals", "build_surface"]
 
 _UP = np.array([0, 0, 1], np.float32)
 _LEAST_AGREEMENT = 0.1  # cosine between a smooth normal and its face's
@@ -75,7 +75,7 @@ def build_surface(meshes: Sequence[Mesh], size: int) -> Surface:
         hit = texels.triangle[chart]
         positions.append(interpolate(texels, vertices, faces[own])[chart])
         smooth = interpolate(texels, normals, faces[own])[chart]
-        cell_normals.append(_texel_normals(smooth, face_normals(mesh)[hit]))
+        cell_normals.append(agreeing_normals(smooth, face_normals(mesh)[hit]))
         objects.append(np.full(len(hit), index, np.int32))
         triangles.append((hit + first_face).astype(np.int32))
         nearest.append(_nearest_cell(chart, first_cell))
@@ -96,7 +96,7 @@ def _into_unit_square(mesh: Mesh) -> np.ndarray:
     return (mesh.corner_uv - np.floor(mesh.corner_uv.mean(1, keepdims=True))).astype(np.float32)
 
 
-def _texel_normals(smooth: np.ndarray, flat: np.ndarray) -> np.ndarray:
+def agreeing_normals(smooth: np.ndarray, flat: np.ndarray) -> np.ndarray:
     """Unit normals f4 [n, 3] from interpolated ones and those of the faces themselves.
 
     Where the two part (a sheet of two faces, back to back, whose smooth normals cancel), the face's own is right; where

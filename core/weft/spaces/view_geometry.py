@@ -3,7 +3,7 @@ other views show the same place. Meshes, splats and depth maps come down to this
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +13,7 @@ from weft.errors import InvalidInput
 from weft.geometry.camera import Camera
 from weft.spaces.linear import LinearSpace
 from weft.spaces.mesh_texture import MeshTextureSpace
+from weft.spaces.surface import agreeing_normals
 
 __all__ = ["ViewGeometry", "of_mesh", "unprojected"]
 
@@ -25,7 +26,7 @@ class ViewGeometry:
     kind: str  # "mesh", "splats" or "depth"
     cameras: tuple[Camera, ...]
     depth: np.ndarray  # f4 [N, H, W] along the viewing axis, world units; infinite where nothing is known
-    normal: np.ndarray  # f4 [N, H, W, 3], unit, on the viewer's side; 0 where depth is infinite
+    normal: np.ndarray  # f4 [N, H, W, 3], unit, of the side that is seen; 0 where depth is infinite
     space: Callable[[float], LinearSpace]
     cell_position: np.ndarray  # f4 [cells, 3]
     cell_normal: np.ndarray  # f4 [cells, 3], unit
@@ -77,23 +78,20 @@ def unprojected(camera: Camera, depth: np.ndarray) -> np.ndarray:
 
 
 def of_mesh(space: MeshTextureSpace) -> ViewGeometry:
-    """What the views of a texture show; normals are interpolated and turned to the viewer."""
+    """What the views of a texture show; normals are interpolated, and those of backs reversed."""
     views, surface = space.views, space.surface
-    corners = surface.faces[np.maximum(views.triangle, 0)]
-    normal = (surface.normals[corners] * views.barycentric[..., None]).sum(-2)
-    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
-    normal = np.where(views.mask[..., None], normal, 0).astype(np.float32)
+    a, b, c = (surface.vertices[surface.faces[:, k]].astype(np.float64) for k in range(3))
+    flat = np.cross(b - a, c - a)
+    flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-30)
+    normal = np.zeros((*views.shape, 3), np.float32)
+    for own, camera, triangle, at, mask in zip(
+        normal, views.cameras, views.triangle, views.barycentric, views.mask, strict=True
+    ):
+        face = triangle[mask]
+        smooth = (surface.normals[surface.faces[face]] * at[mask][..., None]).sum(1)
+        # Interpolated normals cannot tell front from back: those of a silhouette's front may lean away from the viewer.
+        back = (camera.toward(a[face]) * flat[face]).sum(1, keepdims=True) < 0
+        own[mask] = agreeing_normals(smooth, flat[face]) * np.where(back, -1, 1)
     return ViewGeometry(
-        "mesh", views.cameras, views.depth, _toward_viewer(views.cameras, views.depth, normal), space.linear,
-        surface.position, surface.normal,
+        "mesh", views.cameras, views.depth, normal, space.linear, surface.position, surface.normal
     )  # fmt: skip
-
-
-def _toward_viewer(cameras: Sequence[Camera], depth: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """The normals [N, H, W, 3], those that look away reversed: seen sheets show their back."""
-    turned = []
-    for camera, distance, one in zip(cameras, depth, normal, strict=True):
-        toward = camera.toward(unprojected(camera, distance).reshape(-1, 3)).reshape(one.shape)
-        away = (toward * one).sum(-1, keepdims=True) < 0
-        turned.append(np.where(away, -one, one))
-    return np.stack(turned).astype(np.float32)
