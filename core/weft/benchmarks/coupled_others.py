@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,16 @@ STYLE_COLUMNS = {
     "patch": "patch distance", "consistency": "consistency", "sharpness": "sharpness", "seconds": "seconds",
 }  # fmt: skip
 BEFORE, AFTER = "before", "after"
-MOTION = Rigid.of(translate=(0.9, -0.5, 0.35), rotate=(0, 0, 40))  # of an object about as large as the monkey
+RING_AT = np.array([-2.9, 0.4, -0.4], np.float32)  # beside the monkey, which hides some of it from the right
+MOTION = Rigid.of(translate=(-1.0, -1.6, 0.2), rotate=(0, 0, 40))  # in front of the ring
 STRENGTHS = (0.0, 0.3)  # how much is painted anew beyond the holes
 
 
 def move_shots(monkey: Thing, light: Environment) -> tuple[list[Thing], dict[str, Shot]]:
-    """Things and shots of the scene that is changed: the monkey beside a ring, and moved from behind it."""
-    return [Thing(torus()), monkey], {BEFORE: Shot(light), AFTER: Shot(light, MOTION.matrix)}
+    """Things and shots of the scene that is changed: the monkey beside a ring, and moved in front of it."""
+    lying = torus()
+    ring = Thing(replace(lying, vertices=lying.vertices + RING_AT))
+    return [ring, monkey], {BEFORE: Shot(light), AFTER: Shot(light, MOTION.matrix)}
 
 
 def moved_rows(scene: LitScene, recipes: Sequence[Recipe], steps: int) -> Iterator[tuple[Row, np.ndarray]]:

@@ -24,10 +24,12 @@ def plot_trade(rows: Sequence[Row], path: Path) -> None:
         own = [row for row in rows if row.editor == editor]
         for sign, (colour, marker) in CURVES.items():
             _curve(panel, [row for row in own if f", {sign} =" in row.recipe], sign, colour, marker)
-        for row in (row for row in own if "=" not in row.recipe):
+        for i, row in enumerate(row for row in own if "=" not in row.recipe):
             x, y = row.numbers["consistency"], row.numbers["psnr"]
             panel.plot(x, y, "D", color=OTHERS, markersize=5)
-            panel.annotate(row.recipe, (x, y), (6, -11), textcoords="offset points", fontsize=8, color=OTHERS)
+            # Turn by turn to the lower left and the upper left: related ways lie close to each other.
+            below = (-6, (-11, 5)[i % 2])
+            panel.annotate(row.recipe, (x, y), below, textcoords="offset points", ha="right", fontsize=8, color=OTHERS)
         panel.set_title(f"{editor} editor", fontsize=10)
         panel.set_xlabel("consistency between views, dB", fontsize=9)
         panel.set_ylabel("PSNR against the truth, dB", fontsize=9)
