@@ -17,8 +17,6 @@ from weft_wire.jobs import MoveParams
 
 __all__ = ["add_parser"]
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
-
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
@@ -49,18 +47,13 @@ def _run(arguments: argparse.Namespace) -> int:
     by_masks = Path(arguments.what).is_dir()
     params = options_of(arguments, MoveParams, object="" if by_masks else arguments.what)
     check_folder(arguments.out)  # what moves keeps its texture
-    views = given_views(arguments, params, [])
-    arrays = dict(views.arrays)
-    if by_masks:
-        arrays["object.masks"] = _masks(Path(arguments.what), views)
     if any(arguments.rotate) and arguments.about is None and by_masks:
         raise WireError("invalid_input", "--rotate about which point?", "add --about X Y Z, in the world of the poses")
-    about = arguments.about or ((0.0, 0.0, 0.0) if by_masks else _middle(views, arguments.what))
-    motion = Rigid.of(arguments.translate, arguments.rotate, about)
-    arrays["object.transform"] = motion.matrix.astype(np.float32)
-    return run_job(
-        arguments.server, "move", params, arrays, views.write, views.labels, models=folders_of(arguments)
-    )  # fmt: skip
+    views = given_views(arguments, params, [], objects=Path(arguments.what) if by_masks else None)
+    middle = (0.0, 0.0, 0.0) if by_masks else _middle(views, arguments.what)
+    motion = Rigid.of(arguments.translate, arguments.rotate, arguments.about or middle)
+    arrays = views.arrays | {"object.transform": motion.matrix.astype(np.float32)}
+    return run_job(arguments.server, "move", params, arrays, views.write, views.labels, models=folders_of(arguments))
 
 
 def _middle(views: GivenViews, name: str) -> tuple[float, float, float]:
@@ -71,24 +64,3 @@ def _middle(views: GivenViews, name: str) -> tuple[float, float, float]:
             return float(x), float(y), float(z)
     known = ", ".join(repr(mesh.name) for mesh in views.meshes) or "none without --mesh"
     raise WireError("invalid_input", f"no object is called {name!r}", f"objects: {known}; or name a folder of masks")
-
-
-def _masks(folder: Path, views: GivenViews) -> np.ndarray:
-    """u1 [N, H, W] of the pictures' masks."""
-    from weft.io.textures import load_mask
-
-    if not views.names:
-        raise WireError("invalid_input", "masks go with a folder of views", "name the mesh that is to be moved")
-    shape = views.arrays["view.images"].shape[1:3]
-    masks = []
-    for name in views.names:
-        path = next((folder / f"{name}{end}" for end in PICTURES if (folder / f"{name}{end}").is_file()), None)
-        if path is None:
-            raise WireError("invalid_input", f"{folder} has no mask called {name!r}", "call masks as the pictures are")
-        mask = load_mask(path)
-        if mask.shape != shape:
-            (height, width), (rows, columns) = mask.shape, shape
-            message = f"the mask {str(path)!r} is {width}×{height} px, its picture {columns}×{rows} px"
-            raise WireError("invalid_input", message, "paint it at the picture's size")
-        masks.append(mask.astype(np.uint8))
-    return np.stack(masks)

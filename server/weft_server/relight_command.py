@@ -38,6 +38,4 @@ def _run(arguments: argparse.Namespace) -> int:
     for name, path in (("environment", arguments.env), ("old_environment", arguments.old_env)):
         if path is not None:
             arrays[name] = load_environment(path).radiance
-    return run_job(
-        arguments.server, "relight", params, arrays, views.write, views.labels, models=folders_of(arguments)
-    )  # fmt: skip
+    return run_job(arguments.server, "relight", params, arrays, views.write, views.labels, models=folders_of(arguments))

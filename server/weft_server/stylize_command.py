@@ -33,6 +33,4 @@ def _run(arguments: argparse.Namespace) -> int:
     params = options_of(arguments, StylizeParams)
     views = given_views(arguments, params, [arguments.style])
     arrays = views.arrays | exemplar_array(arguments.style)
-    return run_job(
-        arguments.server, "stylize", params, arrays, views.write, views.labels, models=folders_of(arguments)
-    )  # fmt: skip
+    return run_job(arguments.server, "stylize", params, arrays, views.write, views.labels, models=folders_of(arguments))

@@ -17,13 +17,15 @@ from weft_server.model_folders import add_models
 from weft_server.terminal import say
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
+from weft_wire.jobs.views import DIMENSIONS
 
 __all__ = ["GivenViews", "add_views", "check_folder", "given_views"]
 
 MESHES = (".glb", ".gltf", ".obj", ".ply")
 WRITTEN = (".glb", ".obj", ".png")  # what a mesh with new textures is written to
 POSES = "transforms.json"
-ALL_VIEWS = 64
+ALL_VIEWS = DIMENSIONS["N"][1]
+LARGEST = DIMENSIONS["width"][1]  # px of the longer side: photographs come larger
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,18 +108,23 @@ def add_views(parser: Parser) -> None:
     add_models(parser)
 
 
-def given_views(arguments: argparse.Namespace, params: Any, keep: list[Path | None]) -> GivenViews:
-    """Read VIEWS. Raises what cannot be used, in one line; the files to `keep` are not written over."""
+def given_views(
+    arguments: argparse.Namespace, params: Any, keep: list[Path | None], objects: Path | None = None
+) -> GivenViews:
+    """Read VIEWS, with masks of an object from the folder `objects`. Raises what cannot be used, in one line; the files
+    to `keep` are not written over."""
     source: Path = arguments.views_from
     if not source.exists():
         raise WireError("invalid_input", f"there is no {source}", f"name a folder with {POSES}, or a mesh")
     if source.is_file() and source.suffix.lower() in MESHES:
+        if objects is not None:
+            raise WireError("invalid_input", "masks go with a folder of views", "name the mesh that is to be moved")
         return _of_mesh(arguments, params, keep)
     if source.is_file() and source.suffix.lower() != ".json":
         raise WireError(
             "invalid_input", f"{source.name!r} is neither a folder of views nor a mesh", f"use {POSES}, or a mesh file"
         )
-    return _of_folder(arguments)
+    return _of_folder(arguments, objects)
 
 
 def _of_mesh(arguments: argparse.Namespace, params: Any, keep: list[Path | None]) -> GivenViews:
@@ -157,7 +164,7 @@ def _textures(file: Path, given: Path | None, meshes: list[Any]) -> list[np.ndar
     return [textures[0] for textures in found]
 
 
-def _of_folder(arguments: argparse.Namespace) -> GivenViews:
+def _of_folder(arguments: argparse.Namespace, objects: Path | None) -> GivenViews:
     from weft.io.images import to_bytes
     from weft.io.meshes import load_meshes
     from weft.io.splats import load_splats
@@ -170,9 +177,11 @@ def _of_folder(arguments: argparse.Namespace) -> GivenViews:
         raise WireError("invalid_input", f"{out} holds the views themselves", "choose another folder with -o")
     if arguments.mesh and arguments.splats:
         raise WireError("invalid_input", "there are both --mesh and --splats", "choose one of them")
+    if arguments.texture:
+        raise WireError("invalid_input", "--texture goes with a mesh as VIEWS", "leave it out")
     if not 2 <= arguments.take <= ALL_VIEWS:
         raise WireError("invalid_input", f"--take {arguments.take} is outside 2 to {ALL_VIEWS}", "12 are usual")
-    found = load_views(source, count=arguments.take)
+    found = load_views(source, size=LARGEST, count=arguments.take, objects=objects)
     for warning in found.warnings:
         say(f"note: {warning}")
     arrays = {"view.images": to_bytes(found.images), **camera_arrays(found.cameras)}
@@ -180,6 +189,8 @@ def _of_folder(arguments: argparse.Namespace) -> GivenViews:
         arrays["view.masks"] = found.masks.astype(np.uint8)
     if found.depths is not None:
         arrays["view.depths"] = np.where(np.isfinite(found.depths), found.depths, 0).astype(np.float32)
+    if found.objects is not None:
+        arrays["object.masks"] = found.objects.astype(np.uint8)
     meshes = load_meshes(arguments.mesh) if arguments.mesh else []
     file = load_splats(arguments.splats) if arguments.splats else None
     if file is not None:

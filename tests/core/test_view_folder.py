@@ -105,6 +105,28 @@ def test_masks_from_files_and_from_transparency(tmp_path: Path) -> None:
     assert views.images[1, 0, 0, 0] == 1  # over white
 
 
+def test_masks_of_an_object_follow_their_pictures(tmp_path: Path) -> None:
+    """Through lens and scale: an object's grey is where its mask is. Views that do not show it have black masks."""
+    (tmp_path / "masks").mkdir()
+    inside = np.zeros((30, 40, 3))
+    inside[4:14, 22:38] = 1
+    for k in range(3):
+        save_image(tmp_path / f"{k}.png", np.where(inside, 1.0, 0.0) if k else np.zeros_like(inside))
+        save_image(tmp_path / f"masks/{k}.png", inside if k else np.zeros_like(inside))
+    write(tmp_path, ["0.png", "1.png", "2.png"], k1=0.3)
+    for size in (0, 20):
+        views = load_views(tmp_path, size=size, objects=tmp_path / "masks")
+        assert views.objects is not None
+        assert not views.objects[0].any()
+        assert ((views.images[1:, ..., 0] > 0.5) != views.objects[1:]).mean() < 0.02
+    save_image(tmp_path / "masks/1.png", inside[:20])
+    with pytest.raises(InvalidInput, match="40×20 px, its picture 40×30 px"):
+        load_views(tmp_path, objects=tmp_path / "masks")
+    (tmp_path / "masks/1.png").unlink()
+    with pytest.raises(InvalidInput, match="no mask called '1'"):
+        load_views(tmp_path, objects=tmp_path / "masks")
+
+
 def test_depth_in_millimetres_or_in_the_files_unit(tmp_path: Path) -> None:
     steps = np.full((30, 40), 2500, np.uint16)
     steps[0] = 0

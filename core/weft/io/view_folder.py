@@ -27,6 +27,7 @@ __all__ = ["ViewFolder", "load_views"]
 
 _FILES = ("transforms.json", "transforms_train.json")
 _SAME_RATIO = 0.01  # by which width / height of a picture and of its camera may differ: sizes are rounded
+_MASKS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 _REMEDY = "make the folder with nerfstudio's ns-process-data or instant-ngp's colmap2nerf, or render it in Blender"
 
 
@@ -38,16 +39,20 @@ class ViewFolder:
     cameras: tuple[Camera, ...]  # pinholes
     masks: np.ndarray | None  # bool [N, H, W], False = ignore
     depths: np.ndarray | None  # f4 [N, H, W] along the viewing axis, world units, infinite = unknown
+    objects: np.ndarray | None  # bool [N, H, W], where the object is that was asked for
     names: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
-def load_views(path: str | Path, *, size: int = 0, count: int | None = None) -> ViewFolder:
+def load_views(
+    path: str | Path, *, size: int = 0, count: int | None = None, objects: str | Path | None = None
+) -> ViewFolder:
     """The views of a folder, or of its transforms file, in the file's order.
 
     `size`: pixels of the longer side (0, or more than there are: as they are). `count`: of more, so many are chosen
-    (`geometry.view_choice`). Pictures that are missing are warned of. Raises InvalidInput without two views to use,
-    InvalidImage for pictures of different sizes.
+    (`geometry.view_choice`). `objects`: a folder with a mask for every picture, of its name and size, white where the
+    object is that the masks are of; they are undistorted and scaled with the pictures. Pictures that are missing are
+    warned of. Raises InvalidInput without two views to use, InvalidImage for pictures of different sizes.
     """
     path = Path(path)
     posed = load_cameras(_transforms(path))
@@ -59,12 +64,13 @@ def load_views(path: str | Path, *, size: int = 0, count: int | None = None) -> 
         if count < 2:
             raise InvalidInput(f"{count} view asked for, expected 2 or more", "one view is consistent with itself")
         present = [present[k] for k in choose_views([posed.cameras[k] for k in present], count)]
-    views = [_load_view(posed, k, size) for k in present]
+    views = [_load_view(posed, k, size, None if objects is None else Path(objects)) for k in present]
     _check_sizes(views)
     images = np.stack([view.image for view in views])
     masks, depths = _joined([view.mask for view in views], True), _joined([view.depth for view in views], np.inf)
+    shown = _joined([view.object for view in views], False)
     cameras, names = tuple(view.camera for view in views), tuple(view.name for view in views)
-    return ViewFolder(images, cameras, masks, depths, names, posed.warnings)
+    return ViewFolder(images, cameras, masks, depths, shown, names, posed.warnings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +80,7 @@ class _View:
     camera: Camera
     mask: np.ndarray | None  # bool [H, W]
     depth: np.ndarray | None  # f4 [H, W]
+    object: np.ndarray | None  # bool [H, W]
 
 
 def _transforms(path: Path) -> Path:
@@ -86,7 +93,7 @@ def _transforms(path: Path) -> Path:
     return found
 
 
-def _load_view(posed: PosedImages, k: int, size: int) -> _View:
+def _load_view(posed: PosedImages, k: int, size: int, objects: Path | None) -> _View:
     """View `k`, scaled and undistorted."""
     path, mask_path, depth_path = posed.images[k], posed.masks[k], posed.depths[k]
     assert path is not None
@@ -94,17 +101,40 @@ def _load_view(posed: PosedImages, k: int, size: int) -> _View:
     opacity, colours = pixels[..., 3:], pixels[..., :3] * pixels[..., 3:] + (1 - pixels[..., 3:])
     mask = None if opacity.min() == 1 else opacity[..., 0] > 0.5
     if mask_path is not None:
-        mask = _read_pixels(mask_path)[..., :3].mean(-1) > 0.5
+        mask = _read_mask(mask_path)
     depth = None if depth_path is None else _read_depth(depth_path, posed.depth_unit)
+    shown = None if objects is None else _object_mask(objects, path, pixels.shape[:2])
 
     height, width = _scaled_size(pixels.shape[:2], size)
     camera, at = undistorted(_fitting(posed.cameras[k], height, width, path.name), posed.distortion[k])
     image = resampled(_resized(colours, height, width), at).clip(0, 1)
-    mask, depth = (
+    mask, depth, shown = (
         None if one is None else resampled(_nearest(one, height, width)[..., None], at, smooth=False)[..., 0]
-        for one in (mask, depth)
+        for one in (mask, depth, shown)
     )
-    return _View(path.name, image, camera, None if mask is None else mask > 0, depth)
+    return _View(
+        path.name, image, camera, None if mask is None else mask > 0, depth, None if shown is None else shown > 0
+    )
+
+
+def _object_mask(folder: Path, picture: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """bool [H, W]: the mask that is called as the picture is. Black everywhere where it does not show the object."""
+    found = next((path for end in _MASKS if (path := folder / f"{picture.stem}{end}").is_file()), None)
+    if found is None:
+        raise InvalidInput(f"{str(folder)!r} has no mask called {picture.stem!r}", "call masks as the pictures are")
+    mask = _read_mask(found)
+    if mask.shape != shape:
+        raise InvalidInput(
+            f"the mask {str(found)!r} is {mask.shape[1]}×{mask.shape[0]} px, its picture {shape[1]}×{shape[0]} px",
+            "paint it at the picture's size",
+        )
+    return mask
+
+
+def _read_mask(path: Path) -> np.ndarray:
+    """bool [H, W]: what is nearer to white than to black; transparent counts as black."""
+    pixels = _read_pixels(path)
+    return pixels[..., :3].mean(-1) * pixels[..., 3] > 0.5
 
 
 def _read_pixels(path: Path) -> np.ndarray:

@@ -28,6 +28,10 @@ def _check(params: MoveParams, names: frozenset[str]) -> None:
     views.check_views(params, names)
     if not params.object.strip() and "object.masks" not in names:
         raise WireError("invalid_input", "nothing says what is to be moved", "name a mesh, or send masks of the object")
+    if params.object.strip() and "object.masks" in names:
+        raise WireError("invalid_input", "a mesh is named and masks are sent: which of them moves?", "choose one")
+    if "object.masks" in names and "view.images" not in names:
+        raise WireError("invalid_array", "object.masks needs view.images beside it", "name the mesh that moves instead")
 
 
 MOVE = Task(
@@ -36,10 +40,10 @@ MOVE = Task(
     params=MoveParams,
     inputs=(
         *views.INPUTS,
-        ArraySpec("object.masks", "u1", ("N", "H", "W"), "where the object is in every view: above 0"),
+        ArraySpec("object.masks", "u1", ("N", "height", "width"), "where the object is in every view: above 0"),
         ArraySpec("object.transform", "f4", (4, 4), "the rigid motion, in the world", required=True),
     ),
-    results=(*views.RESULTS, ArraySpec("view.holes", "u1", ("N", "H", "W"), "255 where nothing was known")),
+    results=(*views.RESULTS, ArraySpec("view.holes", "u1", ("N", "height", "width"), "255 where nothing was known")),
     dimensions=views.DIMENSIONS,
     together=views.TOGETHER,
     least={"mesh": 0},

@@ -24,7 +24,7 @@ class ViewsParams(NetworkParams):
 
     way: str = param(
         "automatic", choices=WAYS,
-        help="how views are kept consistent; automatic: synchronized where geometry is known, else coupled",
+        help="how views are kept consistent; automatic: synchronized, or coupled where prior names a model",
     )  # fmt: skip
     prior: str = param(
         "automatic", maximum=120, section=NETWORK,
@@ -49,11 +49,11 @@ class ViewsParams(NetworkParams):
 
 INPUTS = (
     ArraySpec(
-        "view.images", "u1", ("N", "H", "W", 3),
+        "view.images", "u1", ("N", "height", "width", 3),
         "the views, sRGB, row 0 is the top; when absent, views of the textured meshes are drawn",
     ),
-    ArraySpec("view.masks", "u1", ("N", "H", "W"), "what may change, above 0; everything when absent"),
-    ArraySpec("view.depths", "f4", ("N", "H", "W"), "depth along the viewing axis, 0 or less where it is unknown"),
+    ArraySpec("view.masks", "u1", ("N", "height", "width"), "what may change, above 0; everything when absent"),
+    ArraySpec("view.depths", "f4", ("N", "height", "width"), "depth along the viewing axis, 0 or less where unknown"),
     *parts.CAMERAS,
     *parts.MESH,
     ArraySpec("mesh.<i>.uv", "f4", ("F", 3, 2), "texture coordinates of the corners; made with xatlas when absent"),
@@ -61,7 +61,7 @@ INPUTS = (
     *(ArraySpec(spec.name, spec.dtype, spec.shape, spec.help) for spec in parts.SPLATS),
 )  # fmt: skip
 RESULTS = (
-    ArraySpec("view.images", "u1", ("N", "H", "W", 3), "the edited views, sRGB"),
+    ArraySpec("view.images", "u1", ("N", "height", "width", 3), "the edited views, sRGB"),
     ArraySpec("camera.poses", "f4", ("N", 4, 4), "of the views, camera to world, as in the input"),
     ArraySpec("camera.intrinsics", "f4", ("N", 6), "fx fy cx cy width height, in pixels"),
     ArraySpec("texture.<i>", "u1", ("H", "W", 3), "the edit baked into a texture of object i, sRGB, row 0 is v = 1"),
@@ -71,7 +71,8 @@ RESULTS = (
     parts.TURNTABLE,
 )
 DIMENSIONS = {
-    **parts.MESH_DIMENSIONS, **parts.PICTURE_DIMENSIONS, "N": (1, 64), "S": (1, 5_000_000),
+    **parts.MESH_DIMENSIONS, **parts.PICTURE_DIMENSIONS, "N": (1, 64), "height": (32, 2048), "width": (32, 2048),
+    "S": (1, 5_000_000),
 }  # fmt: skip
 TOGETHER = (
     ("camera.poses", "camera.intrinsics"),
