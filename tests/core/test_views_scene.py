@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from practice_shapes import quad
 
-from weft.errors import WeftError
+from weft.errors import InvalidInput, UnknownName, WeftError
 from weft.geometry.camera import Camera, look_at
+from weft.tasks.move import move
+from weft.tasks.views_job import strip
 from weft.tasks.views_scene import ViewScene, check_scene
 from weft.tasks.views_stage import fitted_views
+from weft.tasks.views_wanted import Wanted
 
 CAMERAS = [Camera(look_at((x, -3, 0), (0, 0, 0)), 64, 48, 60, 60, 32, 24) for x in (-1, 0, 1)]
 IMAGES = np.full((3, 48, 64, 3), 0.5, np.float32)
@@ -23,6 +27,7 @@ SCENE = ViewScene(IMAGES, CAMERAS)
     [
         (ViewScene(), "neither views nor meshes", "give"),
         (ViewScene(meshes=[quad()], textures=[None]), "no texture", "rendered views"),
+        (ViewScene(meshes=[replace(quad(), corner_uv=None)], textures=[IMAGES[0]]), "has no UVs", "unwrap"),
         (replace(SCENE, images=IMAGES[:1], cameras=CAMERAS[:1]), "1 view", "2 or more"),
         (replace(SCENE, cameras=()), "without poses", "transforms.json"),
         (replace(SCENE, cameras=CAMERAS[:2]), "2 cameras for 3 views", "one camera a view"),
@@ -41,6 +46,34 @@ def test_what_cannot_be_worked_on_is_refused_in_one_line(scene: ViewScene, what:
     assert what in caught.value.message
     assert remedy in caught.value.hint
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("reference", [4, -1])
+def test_a_reference_that_is_no_view_is_refused(reference: int) -> None:
+    with pytest.raises(InvalidInput, match=f"reference = {reference}, and there are 3 views"):
+        check_scene(SCENE, Wanted(reference=reference))
+    check_scene(SCENE, Wanted(reference=3))
+
+
+def test_an_object_to_move_is_known_before_any_work() -> None:
+    """Neither names nor masks wait for depth or weights."""
+    options: dict[str, Any] = {"transform": np.eye(4), "strength": 0.3, "prompt": "", "report": False, "seed": 0}
+    options |= {"way": "automatic", "coupling": 0.4, "coupling_lambda": 0.0, "reference": 0}
+    options |= {"views": 4, "size": 64, "texture_size": 64, "steps": 4}
+    with pytest.raises(UnknownName, match="no mesh is called 'sofa'"):
+        next(move(SCENE, object="sofa", object_masks=None, **options))
+    with pytest.raises(InvalidInput, match="masks of the object are empty"):
+        next(move(SCENE, object="", object_masks=np.zeros(IMAGES.shape[:3], bool), **options))
+
+
+@pytest.mark.parametrize("shape", [(2, 64, 16), (5, 64, 96), (9, 1024, 1024), (1, 48, 2048)])
+def test_a_strip_is_narrow_and_has_room_for_all(shape: tuple[int, int, int]) -> None:
+    count = shape[0]
+    grey = np.linspace(0.1, 0.5, count, dtype=np.float32)[:, None, None, None]
+    shown = strip(np.broadcast_to(grey, (*shape, 3)), 1024)
+    assert shown.shape[1] <= 1024
+    assert len(np.unique(shown[shown < 1])) == count
+    assert (shown < 1).mean() > count / (count + np.sqrt(count) + 1)
 
 
 def test_what_is_whole_passes() -> None:

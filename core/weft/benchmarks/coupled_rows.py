@@ -19,8 +19,9 @@ from weft.metrics.ssim import ssim
 from weft.spaces.view_geometry import ViewGeometry
 from weft.tasks.painting import Clock
 from weft.tasks.views_editor import ViewEditor
-from weft.tasks.views_job import ViewsJob, Wanted
+from weft.tasks.views_job import ViewsJob
 from weft.tasks.views_stage import Stage
+from weft.tasks.views_wanted import Wanted
 
 __all__ = [
     "COLUMNS",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from weft.errors import InvalidImage
+from weft.errors import InvalidImage, InvalidInput, UnknownName
 from weft.geometry.rigid import Rigid
 from weft.spaces.carried import CoarseEdit, coarse_edit
 from weft.spaces.mesh_texture import MeshTextureSpace
@@ -31,12 +31,13 @@ from weft.tasks.move_editor import MoveEditor
 from weft.tasks.network import Network
 from weft.tasks.painting import Clock
 from weft.tasks.views_editor import ViewEditor
-from weft.tasks.views_job import ViewsJob, Wanted
+from weft.tasks.views_job import ViewsJob
 from weft.tasks.views_network import NetworkEditor
 from weft.tasks.views_prior import NetworkPrior
 from weft.tasks.views_report import report_of
 from weft.tasks.views_scene import ViewScene, check_scene
-from weft.tasks.views_stage import Stage, prepared, working_side
+from weft.tasks.views_stage import Stage, nearest_of, prepared, working_side
+from weft.tasks.views_wanted import Wanted
 
 __all__ = ["move"]
 
@@ -72,9 +73,10 @@ def move(
     """
     torch.set_num_threads(1)  # the same bytes everywhere; and beside Numba's threads torch's only wait for each other
     clock = Clock()
-    check_scene(scene)
+    wanted = Wanted(way, coupling, coupling_lambda, reference, seed)
+    check_scene(scene, wanted)
     rigid = Rigid(transform)
-    _check_masks(scene, object_masks)
+    _check_object(scene, object, object_masks)
     if network is not None:
         yield from network.load(clock, None)
     if prior is not None:
@@ -88,8 +90,10 @@ def move(
     yield Progress("moving", 1, 1, "carrying the object along")
     after = replace(stage, images=coarse.images, mask=np.ones_like(stage.mask), geometry=moved.after)
     editor = _editor(after, moved, coarse, stage.images, strength, prompt, steps, network)
-    job = ViewsJob(after, editor, Wanted(way, coupling, coupling_lambda, reference, seed), clock, prior, prompt)
+    job = ViewsJob(after, editor, wanted, clock, prior, prompt)
     yield from job.run()
+    if network is not None:
+        yield from network.warnings((prompt,))
     arrays = {name: array for name, array in job.bake().items() if name.startswith(("view.", "camera."))}
     arrays["view.holes"] = coarse.holes.astype(np.float32)
     info: dict[str, Any] = {
@@ -100,25 +104,29 @@ def move(
     yield Result(arrays, info | {"seconds": clock.seconds | {"total": clock.elapsed()}})
 
 
-def _check_masks(scene: ViewScene, masks: np.ndarray | None) -> None:
+def _check_object(scene: ViewScene, name: str, masks: np.ndarray | None) -> None:
     if masks is None:
+        names = [mesh.name for mesh in scene.meshes]
+        if name not in names:
+            known = f"meshes: {', '.join(names)}" if names else "there are no meshes: send masks of the object"
+            raise UnknownName(f"no mesh is called {name!r}", known)
         return
     if scene.images is None:
         raise InvalidImage("masks of the object belong to views, and there are none", "name the mesh that moves")
     if masks.shape != scene.images.shape[:3]:
         expected = list(scene.images.shape[:3])
         raise InvalidImage(f"masks of shape {list(masks.shape)} for views of {expected}", "give one a view")
+    if not masks.any():
+        raise InvalidInput("the masks of the object are empty", "paint the object white in the views that show it")
 
 
 def _moved(stage: Stage, name: str, masks: np.ndarray | None, rigid: Rigid) -> Moved:
     """The geometry before and after."""
     geometry, source = stage.geometry, stage.source
-    if masks is not None:
-        members = members_masked(geometry, _fitted(masks, geometry.shape))
-    elif isinstance(source, MeshTextureSpace):
-        members = members_named(source.surface, name)
-    else:
-        raise InvalidImage(f"{name!r} names no mesh: there is none", "send masks of the object")
+    if masks is None:
+        assert isinstance(source, MeshTextureSpace)
+        return moved_mesh(source, members_named(source.surface, name), rigid)
+    members = members_masked(geometry, nearest_of(masks, *geometry.shape[1:]))
     if isinstance(source, MeshTextureSpace):
         return moved_mesh(source, members, rigid)
     return moved_depth(geometry, members, rigid) if source is None else moved_splats(source, geometry, members, rigid)
@@ -128,16 +136,10 @@ def _allowed(coarse: CoarseEdit, masks: np.ndarray | None, before: np.ndarray) -
     """The edit inside the masks of what may change; beyond, the views as they were."""
     if masks is None:
         return coarse
-    inside = _fitted(masks, coarse.holes.shape)  # pyright: ignore[reportArgumentType]
+    inside = nearest_of(masks, *coarse.holes.shape[1:])
     return CoarseEdit(
         np.where(inside[..., None], coarse.images, before), coarse.holes & inside, coarse.kept | ~inside
     )  # fmt: skip
-
-
-def _fitted(masks: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """The masks at the size of the views that are worked on: what lies at the middle of each pixel."""
-    down, across = (((np.arange(n) + 0.5) * m / n).astype(int) for n, m in zip(shape[1:], masks.shape[1:], strict=True))
-    return np.ascontiguousarray(masks[:, down][:, :, across])
 
 
 def _editor(

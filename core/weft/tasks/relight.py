@@ -21,12 +21,13 @@ from weft.tasks.network import Network
 from weft.tasks.painting import Clock
 from weft.tasks.relight_editor import RelightEditor
 from weft.tasks.views_editor import ViewEditor
-from weft.tasks.views_job import BAKE_EXPONENT, ViewsJob, Wanted
+from weft.tasks.views_job import BAKE_EXPONENT, ViewsJob
 from weft.tasks.views_network import NetworkEditor
 from weft.tasks.views_prior import NetworkPrior
 from weft.tasks.views_report import report_of
 from weft.tasks.views_scene import ViewScene, check_scene
 from weft.tasks.views_stage import Stage, prepared, working_side
+from weft.tasks.views_wanted import Wanted
 
 __all__ = ["relight"]
 
@@ -70,7 +71,8 @@ def relight(
     """
     torch.set_num_threads(1)  # the same bytes everywhere; and beside Numba's threads torch's only wait for each other
     clock = Clock()
-    check_scene(scene)
+    wanted = Wanted(way, coupling, coupling_lambda, reference, seed)
+    check_scene(scene, wanted)
     new = _new_light(environment, light, rotation, exposure, prompt, network)
     old = _old_light(old_environment, old_light, drawn=scene.images is None)
     if network is not None:
@@ -94,9 +96,10 @@ def relight(
                 network, stage.images, prompt, steps, mask=stage.mask, geometry=stage.geometry,
                 environment=new,
             )  # fmt: skip
-    wanted = Wanted(way, coupling, coupling_lambda, reference, seed)
     job = ViewsJob(stage, editor, wanted, clock, prior, prompt)
     yield from job.run()
+    if network is not None:
+        yield from network.warnings((prompt,))
     cells = None
     if stage.old is not None and isinstance(editor, RelightEditor):
         cells = _on_cells(stage, editor, job.x0)

@@ -17,12 +17,13 @@ from weft.tasks.network import Network
 from weft.tasks.painting import Clock, choose_painter
 from weft.tasks.stylize_editor import StyleEditor
 from weft.tasks.views_editor import ViewEditor
-from weft.tasks.views_job import ViewsJob, Wanted
+from weft.tasks.views_job import ViewsJob
 from weft.tasks.views_network import NetworkEditor
 from weft.tasks.views_prior import NetworkPrior
 from weft.tasks.views_report import report_of
 from weft.tasks.views_scene import ViewScene, check_scene
 from weft.tasks.views_stage import prepared, working_side
+from weft.tasks.views_wanted import Wanted
 
 __all__ = ["stylize"]
 
@@ -56,7 +57,8 @@ def stylize(
     """
     torch.set_num_threads(1)  # the same bytes everywhere; and beside Numba's threads torch's only wait for each other
     clock = Clock()
-    check_scene(scene)
+    wanted = Wanted(way, coupling, coupling_lambda, reference, seed)
+    check_scene(scene, wanted)
     if network is None:
         material, painter = choose_painter(prompt, exemplar, 1, 1.0)
         picture = painter.picture
@@ -80,7 +82,7 @@ def stylize(
                 network, stage.images, prompt, steps, max(1 - fidelity, 1 / steps), stage.mask, stage.geometry,
                 style=picture,
             )  # fmt: skip
-    job = ViewsJob(stage, editor, Wanted(way, coupling, coupling_lambda, reference, seed), clock, prior, prompt)
+    job = ViewsJob(stage, editor, wanted, clock, prior, prompt)
     yield from job.run()
     if network is not None:
         yield from network.warnings((prompt,))

@@ -22,32 +22,16 @@ from weft.tasks.painting import Clock
 from weft.tasks.views_editor import ViewEditor
 from weft.tasks.views_prior import NetworkPrior
 from weft.tasks.views_stage import Stage
+from weft.tasks.views_wanted import AUTOMATIC, Wanted
 
-__all__ = ["AUTOMATIC", "ViewsJob", "Wanted", "strip"]
+__all__ = ["ViewsJob", "strip"]
 
-AUTOMATIC = "automatic"
 EXPONENTS = (6.0, 60.0)  # of a view's weight in a cell, from noise to clean: detail ends up with one owner
 EXPONENT_STEPS = 5
 BAKE_EXPONENT = 6.0
 SHOWN = 10  # previews, at most: each makes pictures of the estimate
 STRIP_SIDE = 1024  # px of a preview's width
 _BEGIN, _STEPS, _REFERENCE = 1, 2, 3  # noise streams of a seed
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """How views are edited together; names and ranges as in the job's parameters."""
-
-    way: str = AUTOMATIC
-    coupling: float = 0.4
-    coupling_lambda: float = 0.0
-    reference: int = 0  # from 1; 0: the view that sees most
-    seed: int = 0
-
-    @property
-    def strength(self) -> tuple[float, str]:
-        """How strong the coupling is, and in which units."""
-        return (self.coupling_lambda, "lambda") if self.coupling_lambda > 0 else (self.coupling, "kappa")
 
 
 @dataclass(eq=False)
@@ -65,6 +49,9 @@ class ViewsJob:
     images: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     cells: Tensor = field(default_factory=lambda: torch.zeros(0))
 
+    def __post_init__(self) -> None:
+        self.wanted.check_count(len(self.stage.images))
+
     @cached_property
     def way(self) -> Way:
         """Geometry is always known here, and then an editor that is synchronised through it beats two models that pull
@@ -75,9 +62,8 @@ class ViewsJob:
     @cached_property
     def reference(self) -> int:
         """From 0: the view that is edited first, where the way needs one."""
-        count = len(self.stage.images)
         if self.wanted.reference:
-            return min(self.wanted.reference, count) - 1
+            return self.wanted.reference - 1
         return best_reference(self.stage.geometry.space(1.0))
 
     def run(self) -> Iterator[Event]:
@@ -220,9 +206,9 @@ def camera_arrays(cameras: tuple[Camera, ...]) -> dict[str, np.ndarray]:
 def strip(images: np.ndarray, width: int) -> np.ndarray:
     """Views [N, H, W, 3] in rows as square as can be, f4 [h, w, 3], at most `width` px wide; white where one lacks."""
     count, height, across, _ = images.shape
-    columns = int(np.ceil(np.sqrt(count * height / across)))
+    columns = min(count, int(np.ceil(np.sqrt(count * height / across))))
     rows = -(-count // columns)
-    stride = max(1, -(-columns * across // width))
+    stride = -(-across // (width // columns))
     small = images[:, ::stride, ::stride]
     padded = np.ones((rows * columns, *small.shape[1:]), np.float32)
     padded[:count] = small

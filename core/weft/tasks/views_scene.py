@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from weft.errors import InvalidCamera, InvalidImage, InvalidInput
+from weft.errors import InvalidCamera, InvalidImage, InvalidInput, InvalidMesh
 from weft.geometry.camera import Camera
 from weft.geometry.mesh import Mesh, check_mesh
 from weft.geometry.splats import Splats, check_splats
+from weft.tasks.views_wanted import Wanted
 
 __all__ = ["ViewScene", "check_scene"]
 
@@ -36,12 +37,14 @@ class ViewScene:
     splats: Splats | None = None
 
 
-def check_scene(scene: ViewScene) -> None:
-    """Raise what cannot be worked on, in one line."""
+def check_scene(scene: ViewScene, wanted: Wanted | None = None) -> None:
+    """Raise what cannot be worked on, or not in the wanted way, in one line."""
     if scene.images is None:
         _check_drawable(scene)
     else:
         _check_views(scene, scene.images)
+        if wanted is not None:
+            wanted.check_count(len(scene.images))
     if scene.meshes and scene.splats is not None:
         raise InvalidInput("there are both meshes and splats", "send one of them")
     for mesh in scene.meshes:
@@ -59,6 +62,8 @@ def _check_drawable(scene: ViewScene) -> None:
             raise InvalidImage(
                 f"{mesh.name!r} has no texture, and there are no views of it", "give it a texture, or rendered views"
             )
+        if mesh.corner_uv is None:
+            raise InvalidMesh(f"{mesh.name!r} has no UVs, so its texture has no place", "unwrap it, or send views")
 
 
 def _check_views(scene: ViewScene, images: np.ndarray) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from weft.errors import InvalidCamera, InvalidInput
 from weft.geometry.camera import Camera
@@ -22,7 +21,7 @@ from weft.spaces.mesh_texture import MeshTextureSpace
 from weft.spaces.splat_geometry import splat_view_geometry
 from weft.spaces.surface import Surface, build_surface
 from weft.spaces.view_geometry import ViewGeometry, of_mesh
-from weft.tasks.canvas import build_canvas
+from weft.tasks.canvas import build_canvas, fitted
 from weft.tasks.events import Event, Progress, Warning
 from weft.tasks.network import Network
 from weft.tasks.painting import VIEW_UNIT, Clock, preview_stride, view_side
@@ -32,7 +31,7 @@ from weft.tasks.view_plan import plan_cameras, space_of
 from weft.tasks.views_prior import NetworkPrior
 from weft.tasks.views_scene import ViewScene
 
-__all__ = ["Stage", "fitted_views", "prepared", "working_side"]
+__all__ = ["Stage", "fitted_views", "nearest_of", "prepared", "working_side"]
 
 EMPTY = 0.5  # [0, 1], what is drawn around objects: grey
 LEAST_SHARED = 0.2  # of the pixels: where fewer find each other again, views are not of one scene
@@ -78,13 +77,13 @@ def fitted_views(scene: ViewScene, side: int, unit: int) -> ViewScene:
     if (rows, columns) == (height, width):
         return scene
     cameras = [_stretched(camera, columns / width, rows / height) for camera in scene.cameras]
-    masks = None if scene.masks is None else _resized(scene.masks[..., None].astype(np.float32), rows, columns) > 0.5
+    masks = None if scene.masks is None else _resized(scene.masks[..., None], rows, columns)[..., 0] > 0.5
     return replace(
         scene,
         images=_resized(scene.images, rows, columns).clip(0, 1),
         cameras=cameras,
-        masks=None if masks is None else masks[..., 0],
-        depths=None if scene.depths is None else _nearest(scene.depths, rows, columns),
+        masks=masks,
+        depths=None if scene.depths is None else nearest_of(scene.depths, rows, columns),
     )
 
 
@@ -96,13 +95,13 @@ def _stretched(camera: Camera, across: float, down: float) -> Camera:
 
 
 def _resized(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    planes = torch.from_numpy(np.ascontiguousarray(images, np.float32)).permute(0, 3, 1, 2)
-    scaled = functional.interpolate(planes, size=(rows, columns), mode="bilinear", antialias=True, align_corners=False)
-    return scaled.permute(0, 2, 3, 1).contiguous().numpy()
+    """f4 [N, rows, columns, C], without aliases; one at a time, because many large ones fill the memory."""
+    return np.stack([fitted(image.astype(np.float32, copy=False), (rows, columns)) for image in images])
 
 
-def _nearest(maps: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Depths must not be averaged across an edge."""
+def nearest_of(maps: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Maps [N, H, W] at another size, what lies at the middle of each pixel: depths must not be averaged across an
+    edge."""
     down = ((np.arange(rows) + 0.5) * maps.shape[1] / rows).astype(np.int64)
     across = ((np.arange(columns) + 0.5) * maps.shape[2] / columns).astype(np.int64)
     return np.ascontiguousarray(maps[:, down][:, :, across])
