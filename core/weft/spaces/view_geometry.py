@@ -78,7 +78,8 @@ def unprojected(camera: Camera, depth: np.ndarray) -> np.ndarray:
 
 
 def of_mesh(space: MeshTextureSpace) -> ViewGeometry:
-    """What the views of a texture show; normals are interpolated, and those of backs reversed."""
+    """What the views of a texture show; normals are interpolated, and those of backs reversed. Texels read views by
+    Catmull-Rom, and once more what the first reading lost: strokes of a style are as fine as pixels."""
     views, surface = space.views, space.surface
     a, b, c = (surface.vertices[surface.faces[:, k]].astype(np.float64) for k in range(3))
     flat = np.cross(b - a, c - a)
@@ -92,6 +93,8 @@ def of_mesh(space: MeshTextureSpace) -> ViewGeometry:
         # Interpolated normals cannot tell front from back: those of a silhouette's front may lean away from the viewer.
         back = (camera.toward(a[face]) * flat[face]).sum(1, keepdims=True) < 0
         own[mask] = agreeing_normals(smooth, flat[face]) * np.where(back, -1, 1)
-    return ViewGeometry(
-        "mesh", views.cameras, views.depth, normal, space.linear, surface.position, surface.normal
-    )  # fmt: skip
+
+    def sharp(exponent: float) -> LinearSpace:
+        return space.linear(exponent, taps=4, residual_passes=1)
+
+    return ViewGeometry("mesh", views.cameras, views.depth, normal, sharp, surface.position, surface.normal)
