@@ -147,7 +147,8 @@ def _step(
     share = estimate_share(level, next_level, eta=own.eta)
     kappa = kappa_of(strength, units, share, next_level)
     others = [found[i] for i in range(len(found)) if i != index]
-    return moved + share * kappa * (torch.stack(others).mean(0) - found[index])
+    other = others[0] if len(others) == 1 else torch.stack(others).mean(0)
+    return moved + share * kappa * (other - found[index])
 
 
 def _check(trajectories: Sequence[Trajectory], strength: float, units: str) -> None:
