@@ -6,13 +6,17 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from weft_server.able import EMBEDDED
 from weft_server.arguments import add_options, options_of
 from weft_server.model_folders import folders_of
 from weft_server.one_job import run_job
 from weft_server.view_files import add_views, given_views
+from weft_wire.errors import WireError
 from weft_wire.jobs import RelightParams
 
 __all__ = ["add_parser"]
+
+NO_NAMES = ("automatic", "none")  # of the old light
 
 
 def add_parser(commands: Any) -> None:
@@ -33,9 +37,23 @@ def _run(arguments: argparse.Namespace) -> int:
     from weft.io.hdr import load_environment
 
     params = options_of(arguments, RelightParams)
+    _check_lights(params, arguments.env)
     views = given_views(arguments, params, [arguments.env, arguments.old_env])
     arrays = dict(views.arrays)
     for name, path in (("environment", arguments.env), ("old_environment", arguments.old_env)):
         if path is not None:
             arrays[name] = load_environment(path).radiance
     return run_job(arguments.server, "relight", params, arrays, views.write, views.labels, models=folders_of(arguments))
+
+
+def _check_lights(params: RelightParams, env: Path | None) -> None:
+    """Refuse what the job would refuse, before anything is read or started."""
+    from weft.geometry.lights import light_named
+
+    for name in (params.light, params.old_light):
+        if name.strip() and name not in NO_NAMES:
+            light_named(name)
+    if env is None and not params.light.strip() and params.prompt.strip() and params.model == EMBEDDED:
+        raise WireError(
+            "invalid_input", f"{EMBEDDED} takes no light from words", "add --light NAME or --env FILE, or --model NAME"
+        )

@@ -24,6 +24,8 @@ __all__ = ["GivenViews", "add_views", "check_folder", "given_views"]
 MESHES = (".glb", ".gltf", ".obj", ".ply")
 WRITTEN = (".glb", ".obj", ".png")  # what a mesh with new textures is written to
 POSES = "transforms.json"
+MARK = "edited_by_weft"  # in the poses of folders that may be written over
+TOLD = 0.9  # of the pictures' longer side: sides are rounded
 ALL_VIEWS = DIMENSIONS["N"][1]
 LARGEST = DIMENSIONS["width"][1]  # px of the longer side: photographs come larger
 
@@ -45,6 +47,7 @@ class GivenViews:
             return self._write_mesh(self.out, result) + write_report(self.out, result.arrays)
         self.out.mkdir(exist_ok=True)
         files = [*self._write_views(result), *self._write_model(result)]
+        self._tell_size(result)
         return files + write_report(self.out / "edit.png", result.arrays)
 
     def _write_views(self, result: JobResult) -> list[Path]:
@@ -64,9 +67,22 @@ class GivenViews:
             values = {key: float(value) for key, value in zip(keys, lens, strict=True)}
             values |= {"w": int(lens[4]), "h": int(lens[5])}
             frames.append({"file_path": f"images/{name}.png", **values, "transform_matrix": pose.tolist()})
+        document = {"camera_model": "PINHOLE", MARK: True, "frames": frames}
         poses = self.out / POSES
-        poses.write_text(json.dumps({"camera_model": "PINHOLE", "frames": frames}, indent=1), encoding="utf-8")
+        poses.write_text(json.dumps(document, indent=1), encoding="utf-8")
+        written = {f"{name}.png" for name in names}
+        if left := [path for path in (self.out / "images").glob("*.png") if path.name not in written]:
+            say(f"note: {self.out / 'images'} holds {len(left)} more, of an earlier run")
         return [poses]
+
+    def _tell_size(self, result: JobResult) -> None:
+        """Photographs come back smaller, unless a size was asked for: nobody should find that out in a print."""
+        if "view.images" not in self.arrays:
+            return
+        (height, width), (rows, columns) = (a["view.images"].shape[1:3] for a in (self.arrays, result.arrays))
+        if max(rows, columns) < TOLD * max(height, width):
+            told = f"the edited views are {columns}×{rows} px, the pictures {width}×{height} px"
+            say(f"note: {told} (a larger --size takes longer)")
 
     def _write_model(self, result: JobResult) -> list[Path]:
         from weft.io.splats import save_splats
@@ -171,10 +187,10 @@ def _of_folder(arguments: argparse.Namespace, objects: Path | None) -> GivenView
     from weft.io.view_folder import load_views
 
     out: Path = arguments.out
-    check_folder(out)
     source: Path = arguments.views_from
     if out.resolve() == (source if source.is_dir() else source.parent).resolve():
         raise WireError("invalid_input", f"{out} holds the views themselves", "choose another folder with -o")
+    check_folder(out)
     if arguments.mesh and arguments.splats:
         raise WireError("invalid_input", "there are both --mesh and --splats", "choose one of them")
     if arguments.texture:
@@ -208,6 +224,10 @@ def check_folder(out: Path) -> None:
         raise WireError("invalid_input", f"{out.name!r} is a file, the edited views are many", "name a folder with -o")
     if not out.resolve().parent.is_dir():
         raise WireError("invalid_input", f"there is no folder {out.parent}", "make it first")
+    if (out / POSES).is_file() and MARK not in (out / POSES).read_text(encoding="utf-8", errors="replace"):
+        raise WireError(
+            "invalid_input", f"{out / POSES} would be overwritten: it tells of other views", "choose another folder"
+        )
 
 
 def _stems(names: Sequence[str]) -> tuple[str, ...]:

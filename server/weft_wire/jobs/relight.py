@@ -12,12 +12,14 @@ from weft_wire.parameters import param
 
 __all__ = ["RELIGHT", "RelightParams"]
 
+LIGHTS = "studio, overcast, noon, sunset, rim, moonlight, candle, neon"  # all that are built in
+
 
 @dataclass(frozen=True, slots=True)
 class RelightParams(views.ViewsParams):
     """What a relight job can be asked for."""
 
-    light: str = param("", maximum=80, help="a built-in light, as in sunset; empty where an environment map is sent")
+    light: str = param("", maximum=80, help=f"a built-in light: {LIGHTS}; empty where an environment map is sent")
     rotation: float = param(0.0, minimum=-360, maximum=360, unit="°", help="turn the light about the up axis")
     exposure: float = param(0.0, minimum=-10, maximum=10, unit="EV", help="brighten or darken the light")
     old_light: str = param(
@@ -31,7 +33,8 @@ class RelightParams(views.ViewsParams):
 def _check(params: RelightParams, names: frozenset[str]) -> None:
     views.check_views(params, names)
     if not params.light.strip() and "environment" not in names and not params.prompt.strip():
-        raise WireError("invalid_input", "there is no light to put the views under", "send a map or name a light")
+        remedy = f"send an environment map, or name a light: {LIGHTS}"
+        raise WireError("invalid_input", "there is no light to put the views under", remedy)
     if params.light.strip() and "environment" in names:
         raise WireError("invalid_input", "there are two lights: a name and a map", "choose one of them")
 
