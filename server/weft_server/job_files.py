@@ -19,6 +19,7 @@ __all__ = [
     "camera_arrays",
     "check_out",
     "check_sides",
+    "check_writable",
     "exemplar_array",
     "mesh_arrays",
     "report_endings",
@@ -47,17 +48,22 @@ def check_out(out: Path, formats: Sequence[str], keep: Sequence[Path | None] = (
         raise WireError("invalid_input", f"there is no folder {out.parent}", "make it first")
     if out.is_dir():
         raise WireError("invalid_input", f"{out} is a folder", "name a file in it")
+    check_writable(folder)
+    beside = [*endings, *([".mtl", ".png"] if out.suffix.lower() == ".obj" else [])]
+    written = [file.resolve() for file in (out, *(out.with_name(out.stem + ending) for ending in beside))]
+    for path in keep:
+        if path is not None and path.resolve() in written:
+            raise WireError("invalid_input", f"{path} would be overwritten", "choose another name with -o")
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder in which no file can be made."""
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         reason = error.strerror or error
         raise WireError("invalid_input", f"cannot write into {folder}: {reason}", "choose another folder") from None
-    beside = [*endings, *([".mtl", ".png"] if out.suffix.lower() == ".obj" else [])]
-    written = [file.resolve() for file in (out, *(out.with_name(out.stem + ending) for ending in beside))]
-    for path in keep:
-        if path is not None and path.resolve() in written:
-            raise WireError("invalid_input", f"{path} would be overwritten", "choose another name with -o")
 
 
 def _either(formats: Sequence[str]) -> str:
@@ -100,11 +106,12 @@ def mesh_arrays(meshes: Sequence[Any], *, uv: bool = True) -> dict[str, np.ndarr
 
 def camera_arrays(cameras: Sequence[Any]) -> dict[str, np.ndarray]:
     """The cameras by the names of the wire; nothing without any."""
+    from weft.geometry.camera import packed
+
     if not cameras:
         return {}
-    intrinsics = [(c.fx, c.fy, c.cx, c.cy, c.width, c.height) for c in cameras]
-    poses = np.stack([np.asarray(camera.pose, np.float32) for camera in cameras])
-    return {"camera.poses": poses, "camera.intrinsics": np.array(intrinsics, np.float32)}
+    poses, intrinsics = packed(cameras)
+    return {"camera.poses": poses, "camera.intrinsics": intrinsics}
 
 
 def report_endings(params: Any) -> list[str]:

@@ -12,7 +12,6 @@ from weft_server.arguments import add_options, options_of
 from weft_server.job_files import (
     add_files,
     check_out,
-    check_sides,
     exemplar_array,
     mesh_arrays,
     report_endings,
@@ -21,6 +20,7 @@ from weft_server.job_files import (
 from weft_server.model_folders import folders_of
 from weft_server.one_job import run_job
 from weft_server.texture_command import FORMATS, NO_CAMERAS
+from weft_server.texture_files import check_uvs, textures_of
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
 from weft_wire.jobs import RetextureParams
@@ -67,9 +67,9 @@ def _run(arguments: argparse.Namespace) -> int:
     meshes = load_meshes(arguments.mesh)
     for what in ("texture", "mask", "select"):
         _check_count(what, len(getattr(arguments, what)), len(meshes))
-    _check_uvs(meshes)
+    check_uvs(meshes)
     arrays = {**mesh_arrays(meshes), **exemplar_array(arguments.exemplar)}
-    for i, texture in enumerate(_textures(arguments.mesh, arguments.texture, meshes)):
+    for i, texture in enumerate(textures_of(arguments.mesh, arguments.texture, meshes)):
         arrays[f"mesh.{i}.texture"] = texture
     for i, path in enumerate(arguments.mask):
         if str(path) != SKIP:
@@ -97,32 +97,6 @@ def _check_count(what: str, given: int, objects: int) -> None:
         kind = "object" if objects == 1 else "objects"
         remedy = f"give --{what} once for each, in order" if objects > 1 else f"give --{what} once"
         raise WireError("invalid_input", f"--{what} is given {given} times, the file has {objects} {kind}", remedy)
-
-
-def _check_uvs(meshes: list[Any]) -> None:
-    for mesh in meshes:
-        if mesh.corner_uv is None:
-            raise WireError(
-                "invalid_mesh", f"{mesh.name!r} has no UVs, so its texture has no place", "`weft texture` makes both"
-            )
-
-
-def _textures(file: Path, paths: list[Path], meshes: list[Any]) -> list[np.ndarray]:
-    """u1 [H, W, 3] of every object: the files named, or what the mesh file holds."""
-    from weft.io.textures import load_texture, load_textures
-
-    if paths:
-        textures = [load_texture(path) for path in paths]
-        for path, texture in zip(paths, textures, strict=True):
-            check_sides(path, texture.shape[1], texture.shape[0])
-        return textures
-    found = load_textures(file) or [[] for _ in meshes]
-    for mesh, textures in zip(meshes, found, strict=True):
-        if len(textures) != 1:
-            number = f"{len(textures)} textures" if textures else "no texture"
-            raise WireError("invalid_image", f"{mesh.name!r} has {number} in {file.name!r}", "add --texture FILE")
-        check_sides(f"texture in {file.name}", textures[0].shape[1], textures[0].shape[0])
-    return [textures[0] for textures in found]
 
 
 def _mask(path: Path, texture: tuple[int, ...]) -> np.ndarray:

@@ -12,9 +12,17 @@ from typing import Any
 import numpy as np
 
 from weft_server.arguments import Parser
-from weft_server.job_files import camera_arrays, check_out, check_sides, mesh_arrays, report_endings, write_report
+from weft_server.job_files import (
+    camera_arrays,
+    check_out,
+    check_writable,
+    mesh_arrays,
+    report_endings,
+    write_report,
+)
 from weft_server.model_folders import add_models
 from weft_server.terminal import say
+from weft_server.texture_files import check_uvs, textures_of
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
 from weft_wire.jobs.views import DIMENSIONS
@@ -60,7 +68,7 @@ class GivenViews:
         for name, image, pose, lens in zip(
             names, images, result.arrays["camera.poses"], result.arrays["camera.intrinsics"], strict=True
         ):
-            path = self.out / "images" / f"{name}.png"
+            path = _picture(self.out, name)
             path.parent.mkdir(exist_ok=True)
             save_image(path, image)
             keys = ("fl_x", "fl_y", "cx", "cy", "w", "h")
@@ -153,31 +161,16 @@ def _of_mesh(arguments: argparse.Namespace, params: Any, keep: list[Path | None]
     else:
         check_folder(arguments.out)
     meshes = load_meshes(arguments.views_from)
-    arrays = mesh_arrays(meshes)
-    for i, texture in enumerate(_textures(arguments.views_from, arguments.texture, meshes)):
-        arrays[f"mesh.{i}.texture"] = texture
-    return GivenViews(arguments.out, arrays, tuple(mesh.name for mesh in meshes), meshes=tuple(meshes))
-
-
-def _textures(file: Path, given: Path | None, meshes: list[Any]) -> list[np.ndarray]:
-    """u1 [H, W, 3] of every object."""
-    from weft.io.textures import load_texture, load_textures
-
-    found = [[load_texture(given)]] if given else load_textures(file)
+    given: list[Path] = [arguments.texture] if arguments.texture else []
     if given and len(meshes) > 1:
         raise WireError(
             "invalid_input", f"one --texture for {len(meshes)} objects", "put the textures into a .glb file"
         )
-    for mesh, textures in zip(meshes, found or [[] for _ in meshes], strict=True):
-        if mesh.corner_uv is None:
-            raise WireError(
-                "invalid_mesh", f"{mesh.name!r} has no UVs, so it wears no texture", "`weft texture` makes both"
-            )
-        if len(textures) != 1:
-            number = f"{len(textures)} textures" if textures else "no texture"
-            raise WireError("invalid_image", f"{mesh.name!r} has {number} in {file.name!r}", "add --texture FILE")
-        check_sides(f"texture in {file.name}", textures[0].shape[1], textures[0].shape[0])
-    return [textures[0] for textures in found]
+    check_uvs(meshes)
+    arrays = mesh_arrays(meshes)
+    for i, texture in enumerate(textures_of(arguments.views_from, given, meshes)):
+        arrays[f"mesh.{i}.texture"] = texture
+    return GivenViews(arguments.out, arrays, tuple(mesh.name for mesh in meshes), meshes=tuple(meshes))
 
 
 def _of_folder(arguments: argparse.Namespace, objects: Path | None) -> GivenViews:
@@ -200,6 +193,9 @@ def _of_folder(arguments: argparse.Namespace, objects: Path | None) -> GivenView
     found = load_views(source, size=LARGEST, count=arguments.take, objects=objects)
     for warning in found.warnings:
         say(f"note: {warning}")
+    names = _stems([file.name for file in found.files])
+    if any(_picture(out, name).resolve() == file for name, file in zip(names, found.files, strict=True)):
+        raise WireError("invalid_input", f"{out} holds the views themselves", "choose another folder with -o")
     arrays = {"view.images": to_bytes(found.images), **camera_arrays(found.cameras)}
     if found.masks is not None:
         arrays["view.masks"] = found.masks.astype(np.uint8)
@@ -214,7 +210,7 @@ def _of_folder(arguments: argparse.Namespace, objects: Path | None) -> GivenView
 
         arrays |= splat_arrays(file.splats)
     return GivenViews(
-        out, arrays | mesh_arrays(meshes), tuple(mesh.name for mesh in meshes), _stems(found.names), tuple(meshes), file
+        out, arrays | mesh_arrays(meshes), tuple(mesh.name for mesh in meshes), names, tuple(meshes), file
     )
 
 
@@ -224,10 +220,16 @@ def check_folder(out: Path) -> None:
         raise WireError("invalid_input", f"{out.name!r} is a file, the edited views are many", "name a folder with -o")
     if not out.resolve().parent.is_dir():
         raise WireError("invalid_input", f"there is no folder {out.parent}", "make it first")
+    check_writable(out if out.is_dir() else out.resolve().parent)
     if (out / POSES).is_file() and MARK not in (out / POSES).read_text(encoding="utf-8", errors="replace"):
         raise WireError(
             "invalid_input", f"{out / POSES} would be overwritten: it tells of other views", "choose another folder"
         )
+
+
+def _picture(out: Path, name: str) -> Path:
+    """Where an edited view is written."""
+    return out / "images" / f"{name}.png"
 
 
 def _stems(names: Sequence[str]) -> tuple[str, ...]:

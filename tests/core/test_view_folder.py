@@ -43,7 +43,7 @@ def test_a_plain_folder_is_read_as_it_is(tmp_path: Path) -> None:
     views = folder_of(tmp_path)
     assert views.images.shape == (3, 30, 40, 3)
     assert np.abs(views.images[0] - smooth()).max() < 1 / 255
-    assert views.names == ("0.png", "1.png", "2.png")
+    assert [file.name for file in views.files] == ["0.png", "1.png", "2.png"]
     assert (views.masks, views.depths, views.warnings) == (None, None, ())
     assert [c.fx for c in views.cameras] == [50, 50, 50]
     assert np.array_equal(views.cameras[1].pose, orbit(20, 10, 4))
@@ -154,7 +154,7 @@ def test_some_of_many_and_missing_ones(tmp_path: Path) -> None:
     (tmp_path / "2.png").unlink()
     views = load_views(tmp_path, count=3)
     assert len(views.images) == 3
-    assert "2.png" not in views.names
+    assert "2.png" not in [file.name for file in views.files]
     assert "1 of 6 pictures are missing" in views.warnings[0]
 
 

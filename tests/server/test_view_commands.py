@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from weft.spaces.surface import build_surface
 from weft.tasks.rendering import render_surface
 from weft_server.options import ServerOptions
 from weft_server.server import Server
+from weft_server.view_files import given_views
 from weft_wire.jobs import relight
 
 SMALL = ["--steps", "4", "--seed", "3"]
@@ -177,7 +179,11 @@ RELIT = ("-o", "out", "--light", "noon")
         (("relight", "views", *RELIT, "--coupling", "-1"), "coupling"),
         (("relight", "views", *RELIT, "--coupling-lambda", "-0.5"), "coupling_lambda"),
         (("relight", "views", "-o", "views", "--light", "noon"), "holds the views themselves"),
+        (("relight", "views/transforms.json", "-o", "views", "--light", "noon"), "holds the views themselves"),
+        (("relight", "views", "-o", "views/in/it", "--light", "noon"), "there is no folder"),
         (("relight", "views", "-o", "out.png", "--light", "noon"), "name a folder"),
+        (("relight", "views", *RELIT, "--texture", "photo.png"), "--texture goes with a mesh"),
+        (("relight", "views", *RELIT, "--reference", "4"), "reference = 4"),
         (("relight", "views", *RELIT, "--take", "1"), "--take 1"),
         (("relight", "cube.obj", "-o", "lit.obj", "--light", "noon"), "no texture"),
         (("relight", "views", *RELIT, "--mesh", "cube.obj", "--splats", "cube.obj"), "both --mesh and --splats"),
@@ -202,3 +208,33 @@ def test_what_cannot_be_is_refused_in_one_line(arguments: tuple[str, ...], says:
 )
 def test_views_that_are_no_views_are_refused_in_one_line(changes: dict[str, object], says: str, tmp_path: Path) -> None:
     assert says in refused("stylize", spoiled(tmp_path, **changes), "-o", "out", "--style", "photo.png")
+
+
+def test_the_pictures_that_were_given_are_not_written_over(tmp_path: Path) -> None:
+    folder = Path(spoiled(tmp_path))
+    document = json.loads((folder / "transforms.json").read_text())
+    for frame in document["frames"]:
+        frame["file_path"] = f"spoiled/{frame['file_path']}"
+    Path("outer.json").write_text(json.dumps(document))
+    (folder / "transforms.json").unlink()
+    before = (folder / "images/1.png").read_bytes()
+    assert "holds the views themselves" in refused("stylize", "outer.json", "-o", "spoiled", "--style", "photo.png")
+    assert (folder / "images/1.png").read_bytes() == before
+
+
+def test_large_photographs_and_their_masks_are_scaled_to_what_jobs_take(tmp_path: Path) -> None:
+    """A view that does not show the object has a black mask."""
+    document = json.loads(Path("views/transforms.json").read_text())
+    for i, frame in enumerate(document["frames"]):
+        frame |= {"w": 2100, "h": 210}
+        for kind in ("images", "masks"):
+            (tmp_path / "large" / kind).mkdir(parents=True, exist_ok=True)
+            Image.new("L", (2100, 210), 0 if i else 255).save(tmp_path / f"large/{kind}/{i}.png")
+    (tmp_path / "large/transforms.json").write_text(json.dumps(document))
+    given = Namespace(
+        views_from=Path("large"), out=Path("out"), mesh=None, splats=None, texture=None, take=3
+    )  # fmt: skip
+    arrays = given_views(given, None, [], objects=Path("large/masks")).arrays
+    assert arrays["view.images"].shape == (3, 205, 2048, 3)
+    assert arrays["camera.intrinsics"][:, 4:].tolist() == [[2048, 205]] * 3
+    assert [mask.mean() for mask in arrays["object.masks"]] == [1, 0, 0]

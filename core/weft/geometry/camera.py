@@ -15,7 +15,7 @@ import numpy as np
 from weft.errors import InvalidCamera, InvalidInput
 from weft.geometry.mesh import bounding_sphere
 
-__all__ = ["Camera", "frame_object", "look_at", "orbit", "standard_ring"]
+__all__ = ["Camera", "frame_object", "look_at", "orbit", "packed", "standard_ring"]
 
 DISTANCE = 2.9  # of a framing camera, in bounding radii: mild perspective, and every surface point well in front
 _UP = (0.0, 0.0, 1.0)
@@ -93,6 +93,12 @@ class Camera:
             return np.broadcast_to(-self.forward, points.shape).astype(np.float32)
         rays = self.center.astype(np.float32) - np.asarray(points, np.float32)
         return rays / np.maximum(np.linalg.norm(rays, axis=1, keepdims=True), np.float32(1e-20))
+
+
+def packed(cameras: Sequence[Camera]) -> tuple[np.ndarray, np.ndarray]:
+    """Perspective cameras as numbers: poses f4 [N, 4, 4], and fx fy cx cy width height, f4 [N, 6], in pixels."""
+    lenses = [(c.fx, c.fy, c.cx, c.cy, c.width, c.height) for c in cameras]
+    return np.stack([camera.pose for camera in cameras]).astype(np.float32), np.array(lenses, np.float32)
 
 
 def _check_pose(pose: np.ndarray) -> None:

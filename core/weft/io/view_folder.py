@@ -40,7 +40,7 @@ class ViewFolder:
     masks: np.ndarray | None  # bool [N, H, W], False = ignore
     depths: np.ndarray | None  # f4 [N, H, W] along the viewing axis, world units, infinite = unknown
     objects: np.ndarray | None  # bool [N, H, W], where the object is that was asked for
-    names: tuple[str, ...]
+    files: tuple[Path, ...]  # of the pictures, resolved
     warnings: tuple[str, ...]
 
 
@@ -69,13 +69,13 @@ def load_views(
     images = np.stack([view.image for view in views])
     masks, depths = _joined([view.mask for view in views], True), _joined([view.depth for view in views], np.inf)
     shown = _joined([view.object for view in views], False)
-    cameras, names = tuple(view.camera for view in views), tuple(view.name for view in views)
-    return ViewFolder(images, cameras, masks, depths, shown, names, posed.warnings)
+    cameras, files = tuple(view.camera for view in views), tuple(view.file for view in views)
+    return ViewFolder(images, cameras, masks, depths, shown, files, posed.warnings)
 
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    name: str
+    file: Path
     image: np.ndarray  # f4 [H, W, 3]
     camera: Camera
     mask: np.ndarray | None  # bool [H, W]
@@ -112,9 +112,7 @@ def _load_view(posed: PosedImages, k: int, size: int, objects: Path | None) -> _
         None if one is None else resampled(_nearest(one, height, width)[..., None], at, smooth=False)[..., 0]
         for one in (mask, depth, shown)
     )
-    return _View(
-        path.name, image, camera, None if mask is None else mask > 0, depth, None if shown is None else shown > 0
-    )
+    return _View(path, image, camera, None if mask is None else mask > 0, depth, None if shown is None else shown > 0)
 
 
 def _object_mask(folder: Path, picture: Path, shape: tuple[int, ...]) -> np.ndarray:
@@ -198,7 +196,7 @@ def _check_sizes(views: Sequence[_View]) -> None:
     first = views[0]
     for view in views[1:]:
         if view.image.shape != first.image.shape:
-            sizes = [f"{one.name!r} is {one.image.shape[1]}×{one.image.shape[0]} px" for one in (first, view)]
+            sizes = [f"{one.file.name!r} is {one.image.shape[1]}×{one.image.shape[0]} px" for one in (first, view)]
             raise InvalidImage(f"{sizes[0]}, {sizes[1]}: expected views of one size", "crop or leave out the others")
 
 

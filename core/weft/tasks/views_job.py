@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from weft.errors import BadCheckpoint
-from weft.geometry.camera import Camera
+from weft.geometry.camera import packed
 from weft.methods.view_editing import Models, Way, edited_views, find_way
 from weft.noise import CanonicalNoise, gaussian, generator
 from weft.schedule import NoiseLevel
@@ -183,7 +183,8 @@ class ViewsJob:
         with self.clock.phase("baking"):
             self.cells = space.aggregate(self.stage.rows(self.images * 2 - 1)) if cells is None else cells
             baked = self.stage.baked(self.cells)
-        return {"view.images": self.images, **camera_arrays(self.stage.cameras), **baked}
+        poses, intrinsics = packed(self.stage.cameras)
+        return {"view.images": self.images, "camera.poses": poses, "camera.intrinsics": intrinsics, **baked}
 
 
 def best_reference(space: LinearSpace) -> int:
@@ -192,15 +193,6 @@ def best_reference(space: LinearSpace) -> int:
     seen = [np.unique(view[view >= 0]) for view in space.nearest.reshape(views, -1)]
     count = np.bincount(np.concatenate(seen), minlength=space.cells)
     return int(np.argmax([(count[cells] > 1).sum() for cells in seen]))
-
-
-def camera_arrays(cameras: tuple[Camera, ...]) -> dict[str, np.ndarray]:
-    """The cameras by the names of a job's result."""
-    intrinsics = [(c.fx, c.fy, c.cx, c.cy, c.width, c.height) for c in cameras]
-    return {
-        "camera.poses": np.stack([camera.pose for camera in cameras]).astype(np.float32),
-        "camera.intrinsics": np.array(intrinsics, np.float32),
-    }
 
 
 def strip(images: np.ndarray, width: int) -> np.ndarray:
