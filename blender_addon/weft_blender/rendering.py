@@ -121,10 +121,7 @@ def rendered(scene: bpy.types.Scene, kind: str, mode: str, depth: str) -> Iterat
         path = os.path.join(folder, "view")
         render.filepath = path
         path += render.file_extension
-        try:
-            bpy.ops.render.render(scene=scene.name, write_still=True)
-        except RuntimeError as error:
-            raise SceneError("not_rendered", str(error).strip().splitlines()[0].removeprefix("Error: ")) from error
+        run(scene)
         if not os.path.isfile(path):
             raise SceneError(
                 "not_rendered", "rendering the views was stopped", "press the button again, and let it end"
@@ -132,3 +129,16 @@ def rendered(scene: bpy.types.Scene, kind: str, mode: str, depth: str) -> Iterat
         image = bpy.data.images.load(path, check_existing=False)
         with passing(image):
             yield image
+
+
+def run(scene: bpy.types.Scene) -> None:
+    """Render to the scene's file path."""
+    cycles: Any = getattr(scene, "cycles", None)
+    try:
+        bpy.ops.render.render(scene=scene.name, write_still=True)
+    except RuntimeError as error:
+        if cycles is not None and cycles.use_denoising:  # of which some builds have nothing but the setting
+            cycles.use_denoising = False
+            run(scene)
+            return
+        raise SceneError("not_rendered", str(error).strip().splitlines()[0].removeprefix("Error: ")) from error

@@ -13,10 +13,11 @@ from mathutils import Euler, Matrix, Vector
 from weft_wire.jobs import MOVE, MoveParams
 
 from .errors import SceneError
-from .export import Target, read_surface
+from .export import Target, check_objects, read_surface
 from .task import Collected
 from .task_views import MORE, ROWS, VIEWS, ViewsTask, ViewTarget
 from .uv_check import uv_problem
+from .view_cameras import FROM_ABOVE
 
 __all__ = ["MoveTask"]
 
@@ -37,6 +38,7 @@ class MoveTask(ViewsTask):
     rows = (("prompt", "Words"), ("strength", "Strength"), *ROWS)
     more = MORE
     alone = False
+    elevations = FROM_ABOVE
 
     def draw(self, layout: Any, settings: Any) -> None:
         row = layout.row()
@@ -70,17 +72,20 @@ class MoveTask(ViewsTask):
     ) -> Collected:
         """Renders of the scene with the surfaces of `objects`, of which that called `params.object` is moved by
         `translate`, in metres, after it was turned about its origin by the angles `rotate`, in radians, XYZ."""
+        check_objects(objects)
         moving = next((obj for obj in objects if obj.name == params.object), None)
-        if objects and moving is None:
+        if moving is None:
             raise SceneError(
                 "not_selected",
                 f"'{params.object}' is to be moved and is not selected" if params.object else "no object is active",
                 "click the one that moves, with Shift after the others",
             )
-        transform = motion(moving, translate, rotate) if moving is not None else np.eye(4, dtype=np.float32)
-        if moving is not None and np.allclose(transform, np.eye(4), atol=1e-6):
+        transform = motion(moving, translate, rotate)
+        if np.allclose(transform, np.eye(4), atol=1e-6):
             raise SceneError("no_motion", f"'{params.object}' would stay where it is", "set Move or Rotate")
-        collected = self.with_views(params, {"object.transform": transform}, objects, cameras, scene)
+        before = read_surface(moving).vertices
+        both = np.concatenate([before, before @ transform[:3, :3].T + transform[:3, 3]])  # the ground may be large
+        collected = self.with_views(params, {"object.transform": transform}, objects, cameras, scene, both)
         if len(objects) == 1:
             collected.warnings.append(
                 f"only '{params.object}' is selected: what it uncovers is painted, not known; select the ground too"

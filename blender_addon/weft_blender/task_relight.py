@@ -48,7 +48,7 @@ class RelightTask(ViewsTask):
     }
     rows = (
         ("prompt", "Words"),
-        ("rotation", "Rotation"),
+        ("rotation", "Rotation °"),
         ("exposure", "Exposure"),
         ("shadows", "Shadows"),
         ("old", "Old Light"),

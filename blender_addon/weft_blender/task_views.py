@@ -26,7 +26,7 @@ from .pixels import encode_png
 from .slots import dress
 from .tags import tag, tagged
 from .task import EMBEDDED, Collected, SceneTask
-from .view_cameras import CAMERAS
+from .view_cameras import ALL_AROUND, CAMERAS
 from .view_renders import check_rendered, render_views
 
 __all__ = ["MORE", "ROWS", "VIEWS", "ViewTarget", "ViewsTask"]
@@ -62,6 +62,7 @@ class ViewTarget:
 class ViewsTask(SceneTask):
     target = ViewTarget
     alone = True  # the selection is seen without the rest of the scene
+    elevations = ALL_AROUND
 
     def has_reference(self, settings: Any) -> bool:
         return False
@@ -89,6 +90,13 @@ class ViewsTask(SceneTask):
         """The objects' arrays and targets, with UVs that can carry the textures that come."""
         return export_objects(objects)
 
+    def show(self, context: Any) -> None:
+        """Without Blender's own light: there is one in the texture."""
+        super().show(context)
+        space = context.space_data
+        if isinstance(space, bpy.types.SpaceView3D) and space.shading.type == "SOLID":
+            space.shading.light = "FLAT"
+
     def with_views(
         self,
         params: ViewsParams,
@@ -96,16 +104,24 @@ class ViewsTask(SceneTask):
         objects: Sequence[bpy.types.Object],
         cameras: str,
         scene: bpy.types.Scene | None,
+        framed: np.ndarray | None = None,
     ) -> Collected:
-        """`arrays` with renders of `objects` and their surfaces. Raises before it takes the time to render."""
+        """`arrays` with renders of `objects` and their surfaces; a ring of cameras sees the points `framed` [P, 3], or
+        all of the objects. Raises before it takes the time to render."""
         place: Any = scene or bpy.context.scene
         check_objects(objects)
         check_rendered(objects)
         self.declaration.check(params, frozenset({*arrays, "view.images", "camera.poses", "mesh.0.vertices"}))
         size = params.size or card_of(params).view_size or EMBEDDED_VIEW
-        points = np.concatenate([read_surface(obj).vertices for obj in objects])
         views = render_views(
-            objects, points, scene=place, cameras=cameras, count=params.views, size=size, alone=self.alone
+            objects,
+            np.concatenate([read_surface(obj).vertices for obj in objects]) if framed is None else framed,
+            scene=place,
+            cameras=cameras,
+            count=params.views,
+            size=size,
+            alone=self.alone,
+            elevations=self.elevations,
         )
         collected = self.surfaces(objects)
         collected.arrays |= {**arrays, **views}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import bpy
@@ -12,25 +12,28 @@ from mathutils import Matrix
 
 from .errors import SceneError
 
-__all__ = ["CAMERAS", "ring", "ring_cameras", "scene_cameras"]
+__all__ = ["ALL_AROUND", "CAMERAS", "FROM_ABOVE", "ring", "ring_cameras", "scene_cameras"]
 
 CAMERAS = (
     ("AROUND", "Around", "A ring of cameras around the selection, seeing it from above and below too"),
     ("SCENE", "Scene", "The scene's own perspective cameras, at least two"),
 )
-ELEVATIONS = (0.0, 30.0, 0.0, -30.0)  # degrees, in turn: most surfaces are seen well by two views
+# Elevations of a ring, in degrees, in turn: most surfaces are seen well by two views; or what stands on a ground.
+ALL_AROUND, FROM_ABOVE = (0.0, 30.0, 0.0, -30.0), (12.0, 35.0)
 DISTANCE = 2.9  # in bounding radii: mild perspective, and every point well in front
 FILL = 0.92  # of the frame, at most
 FEWEST, MOST = 2, 64
 
 
-def ring(points: np.ndarray, count: int) -> tuple[np.ndarray, float, float]:
+def ring(points: np.ndarray, count: int, elevations: Sequence[float] = ALL_AROUND) -> tuple[np.ndarray, float, float]:
     """Poses f8 [count, 4, 4] around `points` [N, 3], the first in front of them (towards -Y); the one field of view,
     in radians, in which all points fit every square picture; and the distance from their middle."""
     low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
     centre = (low + high) / 2
     radius = max(float(np.linalg.norm(points - centre, axis=1).max()), 1e-6)
-    poses = np.stack([orbit(2 * math.pi * k / count, math.radians(ELEVATIONS[k % 4])) for k in range(count)])
+    poses = np.stack(
+        [orbit(2 * math.pi * k / count, math.radians(elevations[k % len(elevations)])) for k in range(count)]
+    )
     distance = DISTANCE * radius
     poses[:, :3, 3] = centre + distance * poses[:, :3, 2]
     extent = max(float(extents(pose, points).max()) for pose in poses)
@@ -54,9 +57,11 @@ def extents(pose: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def ring_cameras(scene: bpy.types.Scene, points: np.ndarray, count: int) -> Iterator[list[bpy.types.Object]]:
+def ring_cameras(
+    scene: bpy.types.Scene, points: np.ndarray, count: int, elevations: Sequence[float]
+) -> Iterator[list[bpy.types.Object]]:
     """Cameras of `ring` in `scene`; they go again."""
-    poses, angle, distance = ring(points, count)
+    poses, angle, distance = ring(points, count, elevations)
     lens = bpy.data.cameras.new("Weft View")
     lens.sensor_fit, lens.angle = "HORIZONTAL", angle
     lens.clip_start, lens.clip_end = 1e-3 * distance, 1e3 * distance

@@ -15,7 +15,7 @@ import numpy as np
 from .cameras import intrinsics, pose
 from .errors import SceneError
 from .rendering import passing_scene, rendered_bytes, use_engine
-from .view_cameras import ring_cameras, scene_cameras
+from .view_cameras import ALL_AROUND, ring_cameras, scene_cameras
 
 __all__ = ["check_rendered", "render_views"]
 
@@ -34,12 +34,14 @@ def render_views(
     count: int = 8,
     size: int = 256,
     alone: bool = True,
+    elevations: Sequence[float] = ALL_AROUND,
 ) -> dict[str, np.ndarray]:
     """`view.images` u1 [N, H, W, 3], `camera.poses` f4 [N, 4, 4] and `camera.intrinsics` f4 [N, 6], in Blender's world.
 
-    cameras: AROUND, `count` square pictures of all `points` [P, 3]; SCENE, pictures of the scene's shape by each of its
-    cameras. size: px of the longer side. alone: only `objects` are seen, over grey, in the light of the scene's lamps
-    and World; otherwise everything that `scene` renders. Raises SceneError, and then too leaves nothing behind.
+    cameras: AROUND, `count` square pictures of all `points` [P, 3] from these `elevations` in turn, in degrees; SCENE,
+    pictures of the scene's shape by each of its cameras. size: px of the longer side. alone: only `objects` are seen,
+    over grey, in the light of the scene's lamps and World; otherwise everything that `scene` renders. Raises
+    SceneError, and then too leaves nothing behind.
     """
     own = scene_cameras(scene) if cameras == "SCENE" else []
     with passing_scene(scene.world, scene) as copy:
@@ -53,7 +55,7 @@ def render_views(
             return pictures(copy, own)
         set_size(copy, size, 1, 1)
         copy.render.pixel_aspect_x = copy.render.pixel_aspect_y = 1
-        with ring_cameras(copy, points, count) as around:
+        with ring_cameras(copy, points, count, elevations) as around:
             return pictures(copy, around)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -192,18 +193,33 @@ def test_a_render_that_fails_leaves_nothing(bpy: Any, cube: Any, monkeypatch: py
     from weft_blender import rendering
     from weft_blender.light_map import world_light
 
-    class Ops:
-        class render:
-            render = staticmethod(lambda **_: {"FINISHED"})
-
     before = everything(bpy)
-    monkeypatch.setattr(rendering.bpy, "ops", Ops, raising=True)
+    nothing = SimpleNamespace(render=SimpleNamespace(render=lambda **_: {"FINISHED"}))
+    monkeypatch.setattr(rendering.bpy, "ops", nothing)
     with pytest.raises(WireError, match="was stopped"):
         rendered(cube)
     with pytest.raises(WireError, match="was stopped"):
         world_light(bpy.context.scene.world)
     monkeypatch.undo()
     assert everything(bpy) == before
+
+
+def test_a_build_without_a_denoiser_renders_all_the_same(bpy: Any, cube: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian's Blender has the setting and nothing behind it."""
+    from weft_blender import rendering
+
+    real, wishes = bpy.ops.render.render, []
+
+    def render(scene: str, **options: Any) -> Any:
+        wishes.append(bpy.data.scenes[scene].cycles.use_denoising)
+        if wishes[-1]:
+            raise RuntimeError("Error: Build without OpenImageDenoiser\n")
+        return real(scene=scene, **options)
+
+    bpy.context.scene.cycles.use_denoising = True
+    monkeypatch.setattr(rendering.bpy, "ops", SimpleNamespace(render=SimpleNamespace(render=render)))
+    assert rendered(cube)["view.images"].std() > 0
+    assert wishes == [True, False, False]
 
 
 def gradient_world(bpy: Any) -> Any:

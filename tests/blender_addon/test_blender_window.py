@@ -109,10 +109,10 @@ def test_streaming_large_previews(archive: Path, practice: Any, tmp_path: Path) 
     wishes = {"WEFT_PROMPT": "stream", "WEFT_STEPS": "60", "WEFT_SIZE": "64", "WEFT_TOUR": str(splats)}
     report = run_window("window_stream", archive, practice.home, tmp_path, **wishes)
     check(report)
-    tasks = {"texture", "retexture", "panorama", "illusion", "splat_texture"}
+    tasks = {"texture", "retexture", "panorama", "illusion", "splat_texture", "relight", "stylize", "move"}
     assert set(report["panels"]) == tasks
     assert report["tour"] == dict.fromkeys(tasks, "applied")
-    assert (report["worn"], report["world"]) == ("retexture", "Weft Panorama")
+    assert (report["worn"], report["world"]) == ("stylize", "Weft Panorama")
     assert report["splats"] == "Weft splats"
     before, after = splats.read_bytes(), (ROOT / "artifacts" / "window_stream" / "splats.ply").read_bytes()
     assert len(before) == len(after)

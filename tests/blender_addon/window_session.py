@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,7 @@ def start_small(name: str) -> Any:
 
     scene, layer = bpy.context.scene, bpy.context.view_layer
     sources: dict[str, Any] = {}
-    if name in ("texture", "retexture"):
+    if name in ("texture", "retexture", "relight", "stylize", "move"):
         sources = {"objects": [bpy.data.objects["Suzanne"]]}
     elif name == "panorama":
         sources = {"around": True, "as_world": True}
@@ -191,12 +192,16 @@ def start_small(name: str) -> Any:
         layer.objects.active = obj
         sources = {"objects": [obj]}
     small = {"prompt": "stone", "prompt_1": "a duck", "prompt_2": "a rabbit", "steps": 4, "size": 64, "width": 256}
-    small["texture_size"] = 128
+    small |= {"texture_size": 128, "views": 2, "source": "BUILT_IN", "light": "noon"}
+    if name == "move":
+        sources["translate"] = (1, 0, 0)
+    scene.render.engine, scene.cycles.samples = "CYCLES", 1  # the other draws for seconds without a graphics card
     settings = TASKS[name].settings_of(scene)
     for key, value in small.items():
         if hasattr(settings, key):
             setattr(settings, key, value)
-    return job.start(name, TASKS[name].parameters(settings), **sources)
+    params = TASKS[name].parameters(settings)
+    return job.start(name, replace(params, object="Suzanne") if name == "move" else params, **sources)
 
 
 play(session())
