@@ -115,10 +115,10 @@ def fitted(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return scaled[0].permute(1, 2, 0).contiguous().numpy()
 
 
-def nearest(flags: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """bool [H, W] at another size: what lies at the middle of each texel."""
+def nearest(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """[H, W] at another size: what lies at the middle of each texel."""
     rows, columns = (
         np.minimum(((np.arange(n) + 0.5) * m / n).astype(np.int64), m - 1)
-        for n, m in zip(shape, flags.shape, strict=True)
+        for n, m in zip(shape, values.shape, strict=True)
     )
-    return flags[rows[:, None], columns]
+    return values[rows[:, None], columns]

@@ -36,7 +36,7 @@ from weft.tasks.views_network import NetworkEditor
 from weft.tasks.views_prior import NetworkPrior
 from weft.tasks.views_report import report_of
 from weft.tasks.views_scene import ViewScene, check_scene
-from weft.tasks.views_stage import Stage, nearest_of, prepared, working_side
+from weft.tasks.views_stage import Stage, nearest_maps, prepared, working_side
 from weft.tasks.views_wanted import Wanted
 
 __all__ = ["move"]
@@ -126,7 +126,7 @@ def _moved(stage: Stage, name: str, masks: np.ndarray | None, rigid: Rigid) -> M
     if masks is None:
         assert isinstance(source, MeshTextureSpace)
         return moved_mesh(source, members_named(source.surface, name), rigid)
-    members = members_masked(geometry, nearest_of(masks, *geometry.shape[1:]))
+    members = members_masked(geometry, nearest_maps(masks, *geometry.shape[1:]))
     if isinstance(source, MeshTextureSpace):
         return moved_mesh(source, members, rigid)
     return moved_depth(geometry, members, rigid) if source is None else moved_splats(source, geometry, members, rigid)
@@ -136,7 +136,7 @@ def _allowed(coarse: CoarseEdit, masks: np.ndarray | None, before: np.ndarray) -
     """The edit inside the masks of what may change; beyond, the views as they were."""
     if masks is None:
         return coarse
-    inside = nearest_of(masks, *coarse.holes.shape[1:])
+    inside = nearest_maps(masks, *coarse.holes.shape[1:])
     return CoarseEdit(
         np.where(inside[..., None], coarse.images, before), coarse.holes & inside, coarse.kept | ~inside
     )  # fmt: skip

@@ -10,11 +10,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from weft.geometry.camera import Camera
+from weft.geometry.colour import encoded
 from weft.geometry.environment import Environment
 from weft.geometry.equirectangular import cell_directions, place
 from weft.geometry.rays import ray_grid
 
 __all__ = ["radiance", "seen_behind", "turned_maps"]
+
+_MOST = 512  # rows of maps that are turned: far more than networks see of them
 
 
 def radiance(environment: Environment, directions: np.ndarray) -> np.ndarray:
@@ -37,7 +40,7 @@ def seen_behind(environment: Environment, cameras: Sequence[Camera]) -> Tensor:
     Light beyond 1 is white: expose the map before. An orthographic camera sees one place of it.
     """
     rays = [ray_grid(camera, camera.height, camera.width)[1] for camera in cameras]
-    return _planes([_encoded(radiance(environment, own)) for own in rays])
+    return _planes([encoded(radiance(environment, own)) for own in rays])
 
 
 def turned_maps(environment: Environment, cameras: Sequence[Camera], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -46,20 +49,17 @@ def turned_maps(environment: Environment, cameras: Sequence[Camera], size: tuple
     Jin et al. 2024 (Neural Gaffer): in the middle lies what is right of the camera, a quarter left of it what it looks
     at, row 0 is up. Low range: clip(x)^(1/2.2); high range: log(1 + 10 x) over its largest value.
     """
-    cells = cell_directions(environment.height)
-    x, y, z = np.moveaxis(cells, -1, 0)
+    if environment.height > _MOST:
+        environment = environment.downsampled(_MOST)
+    x, y, z = np.moveaxis(cell_directions(environment.height), -1, 0)
     around = np.stack([x, z, -y], -1)  # in camera axes: right, up, back
-    turned = [radiance(environment, around @ camera.pose[:3, :3].T) for camera in cameras]
-    low = _planes([own.clip(0, 1) ** (1 / 2.2) for own in turned])
-    logs = [np.log1p(10 * own.clip(0)) for own in turned]
-    high = _planes([own / max(own.max(), 1e-9) for own in logs])
-    return _stretched(low, size), _stretched(high, size)
-
-
-def _encoded(light: np.ndarray) -> np.ndarray:
-    """Linear light to sRGB (IEC 61966-2-1), clipped."""
-    light = light.clip(0, 1)
-    return np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    low, high = [], []
+    for camera in cameras:
+        turned = radiance(environment, around @ camera.pose[:3, :3].T)
+        logarithm = np.log1p(10 * turned.clip(0))
+        low.append(_stretched(_planes([turned.clip(0, 1) ** (1 / 2.2)]), size))
+        high.append(_stretched(_planes([logarithm / max(logarithm.max(), 1e-9)]), size))
+    return torch.cat(low), torch.cat(high)
 
 
 def _planes(pictures: Sequence[np.ndarray]) -> Tensor:

@@ -21,7 +21,7 @@ from weft.spaces.mesh_texture import MeshTextureSpace
 from weft.spaces.splat_geometry import splat_view_geometry
 from weft.spaces.surface import Surface, build_surface
 from weft.spaces.view_geometry import ViewGeometry, of_mesh
-from weft.tasks.canvas import build_canvas, fitted
+from weft.tasks.canvas import build_canvas, fitted, nearest
 from weft.tasks.events import Event, Progress, Warning
 from weft.tasks.network import Network
 from weft.tasks.painting import VIEW_UNIT, Clock, preview_stride, view_side
@@ -31,7 +31,7 @@ from weft.tasks.view_plan import plan_cameras, space_of
 from weft.tasks.views_prior import NetworkPrior
 from weft.tasks.views_scene import ViewScene
 
-__all__ = ["Stage", "fitted_views", "nearest_of", "prepared", "working_side"]
+__all__ = ["Stage", "fitted_views", "nearest_maps", "prepared", "working_side"]
 
 EMPTY = 0.5  # [0, 1], what is drawn around objects: grey
 LEAST_SHARED = 0.2  # of the pixels: where fewer find each other again, views are not of one scene
@@ -83,7 +83,7 @@ def fitted_views(scene: ViewScene, side: int, unit: int) -> ViewScene:
         images=_resized(scene.images, rows, columns).clip(0, 1),
         cameras=cameras,
         masks=masks,
-        depths=None if scene.depths is None else nearest_of(scene.depths, rows, columns),
+        depths=None if scene.depths is None else nearest_maps(scene.depths, rows, columns),
     )
 
 
@@ -99,12 +99,9 @@ def _resized(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return np.stack([fitted(image.astype(np.float32, copy=False), (rows, columns)) for image in images])
 
 
-def nearest_of(maps: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Maps [N, H, W] at another size, what lies at the middle of each pixel: depths must not be averaged across an
-    edge."""
-    down = ((np.arange(rows) + 0.5) * maps.shape[1] / rows).astype(np.int64)
-    across = ((np.arange(columns) + 0.5) * maps.shape[2] / columns).astype(np.int64)
-    return np.ascontiguousarray(maps[:, down][:, :, across])
+def nearest_maps(maps: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Maps [N, H, W] at another size: depths must not be averaged across an edge."""
+    return np.stack([nearest(one, (rows, columns)) for one in maps])
 
 
 def working_side(size: int, network: Network | None, prior: NetworkPrior | None = None) -> tuple[int, int]:
