@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from weft.geometry.colour import encoded, linear
 from weft.models.exemplar import Exemplar, ExemplarSettings
 from weft.tasks.panorama_scene import Scene
 from weft.tasks.phases import resized
@@ -67,7 +68,7 @@ def lit(material: np.ndarray, scene: Scene, mean: np.ndarray) -> np.ndarray:
     light = scene.light[..., None]
     share = light.clip(0, 1)
     tint = (_COOL + (_WARM - _COOL) * share).astype(np.float32)
-    seen = _encoded(_linear(material) * (light * tint))
+    seen = encoded(linear(material) * (light * tint))
     air = (_AIR * _HORIZON + (1 - _AIR) * mean).astype(np.float32)
     seen += scene.haze[..., None] * (air - seen)
     return np.where(scene.sky[..., None], _sky(scene.elevation), seen).astype(np.float32)
@@ -76,14 +77,3 @@ def lit(material: np.ndarray, scene: Scene, mean: np.ndarray) -> np.ndarray:
 def _sky(elevation: np.ndarray) -> np.ndarray:
     height = (elevation / np.float32(np.pi / 2)).clip(0, 1)[..., None] ** 0.6
     return (_HORIZON + (_ZENITH - _HORIZON) * height).astype(np.float32)
-
-
-def _linear(colour: np.ndarray) -> np.ndarray:
-    """sRGB (IEC 61966-2-1) to linear light."""
-    return np.where(colour < 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
-
-
-def _encoded(light: np.ndarray) -> np.ndarray:
-    """Linear light, at most 1, to sRGB."""
-    light = light.clip(0, 1)
-    return np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
