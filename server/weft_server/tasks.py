@@ -42,7 +42,7 @@ RENAMED = {"cameras": "cameras_from"}  # parameters whose name the science gives
 @dataclass(frozen=True, slots=True)
 class Runner:
     """Does one task: `function` is its generator, `inputs` makes its arguments from the arrays. If it `takes_network`,
-    what the parameters say of a model becomes one argument, `network`."""
+    what the parameters say of a model becomes one argument, `network`, and of a multi-view model `prior`."""
 
     task: Task
     function: Callable[..., Iterator[Event]]

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from practice_shapes import quad
 
 from weft.errors import InvalidInput, UnknownName, WeftError
-from weft.geometry.camera import Camera, look_at
+from weft.geometry.camera import Camera, frame_object, look_at
+from weft.schedule import stable_diffusion
+from weft.spaces.surface import build_surface
+from weft.spaces.view_geometry import of_mesh
 from weft.tasks.move import move
-from weft.tasks.views_job import strip
+from weft.tasks.painting import Clock
+from weft.tasks.view_plan import space_of
+from weft.tasks.views_job import ViewsJob, strip
 from weft.tasks.views_scene import ViewScene, check_scene
-from weft.tasks.views_stage import fitted_views
+from weft.tasks.views_stage import Stage, fitted_views
 from weft.tasks.views_wanted import Wanted
 
 CAMERAS = [Camera(look_at((x, -3, 0), (0, 0, 0)), 64, 48, 60, 60, 32, 24) for x in (-1, 0, 1)]
@@ -64,6 +71,24 @@ def test_an_object_to_move_is_known_before_any_work() -> None:
         next(move(SCENE, object="sofa", object_masks=None, **options))
     with pytest.raises(InvalidInput, match="masks of the object are empty"):
         next(move(SCENE, object="", object_masks=np.zeros(IMAGES.shape[:3], bool), **options))
+
+
+def test_a_prior_refuses_before_anything_is_edited_for_it() -> None:
+    surface = build_surface([quad()], 32)
+    geometry = of_mesh(space_of(surface, frame_object(surface.vertices, [(-20, 0), (20, 0)], 32)))
+    stage = Stage(IMAGES[:2, :32, :32], geometry.mask, geometry, lambda cells: {}, lambda cells: [])
+    editor: Any = SimpleNamespace(
+        schedule=stable_diffusion(4), shape=(2, 3, 32, 32), device=torch.device("cpu"), eta=1.0, clean=None,
+        editor=lambda seed: lambda x, level: 0 * x,
+    )  # fmt: skip
+
+    def refuses(*wanted: Any) -> None:
+        raise InvalidInput("six views, not two")
+
+    prior: Any = SimpleNamespace(bind=refuses)
+    with pytest.raises(InvalidInput, match="six views"):
+        next(ViewsJob(stage, editor, Wanted(), Clock(), prior).run())
+    assert next(ViewsJob(stage, editor, Wanted("per_view"), Clock(), prior).run()) is not None  # it asks nobody
 
 
 @pytest.mark.parametrize("shape", [(2, 64, 16), (5, 64, 96), (9, 1024, 1024), (1, 48, 2048)])

@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from weft.denoiser import Denoiser
 from weft.errors import BadCheckpoint
 from weft.geometry.camera import packed
 from weft.methods.view_editing import Models, Way, edited_views, find_way
+from weft.models.networks.image_model import as_planes
 from weft.noise import CanonicalNoise, gaussian, generator
 from weft.schedule import NoiseLevel
 from weft.spaces.linear import LinearSpace
@@ -71,6 +73,8 @@ class ViewsJob:
         first = self._first()
         models = Models(self.editor.editor(self.wanted.seed), agreed=self._agreed)
         if self.way.needs_prior:
+            if self.network_prior is not None:  # refuses what it cannot do, before the reference is edited for it
+                self._told(self.network_prior, as_planes(self.stage.images[[self.reference]]))
             edited = yield from self._edit_reference(first)
             models = replace(models, **self._prior(edited))
         strength, units = self.wanted.strength
@@ -111,11 +115,14 @@ class ViewsJob:
         """The fields of `Models` that a prior fills: a network as it is, or F∘A'."""
         schedule, network = self.editor.schedule, self.network_prior
         if network is not None:
-            picture = self.editor.images(edited[None])
-            denoiser = network.bind(self.reference, picture, self.stage.geometry, self.prompt)
+            denoiser = self._told(network, self.editor.images(edited[None]))
             return {"prior": denoiser, "prior_schedule": network.schedule(len(schedule), schedule)}
         alone = self.editor.prior(self.reference, edited, self.wanted.seed)
         return {"prior": lambda x, level: self._agreed(alone(x, level), level)}
+
+    def _told(self, network: NetworkPrior, picture: Tensor) -> Denoiser:
+        """The multi-view model, told of the reference as `picture` [1, 3, H, W] in [-1, 1]."""
+        return network.bind(self.reference, picture, self.stage.geometry, self.prompt)
 
     def _edit_reference(self, first: Tensor) -> Iterator[Event]:
         """The reference's x0 [C, h, w], edited alone."""
