@@ -18,12 +18,13 @@ from weft.io.images import save_image
 from weft.io.meshes import load_meshes
 from weft.io.textures import load_texture
 from weft.io.transforms import load_cameras
+from weft.methods.view_editing import WAYS
 from weft.spaces.surface import build_surface
 from weft.tasks.rendering import render_surface
 from weft_server.options import ServerOptions
 from weft_server.server import Server
 from weft_server.view_files import given_views
-from weft_wire.jobs import relight
+from weft_wire.jobs import relight, views
 
 SMALL = ["--steps", "4", "--seed", "3"]
 VIEWS = [(0.0, 10.0), (35.0, 20.0), (70.0, 10.0)]
@@ -118,6 +119,10 @@ def test_a_second_run_gives_the_same_bytes_in_the_same_folder() -> None:
 
 def test_the_declaration_names_every_light() -> None:
     assert relight.LIGHTS.split(", ") == list(LIGHTS)
+
+
+def test_the_declaration_names_every_way() -> None:
+    assert set(views.WAYS) == {"automatic", *WAYS}
 
 
 def test_a_mesh_is_moved_in_photographs() -> None:
