@@ -16,12 +16,13 @@ from weft.geometry.camera import Camera, frame_object, look_at
 from weft.schedule import stable_diffusion
 from weft.spaces.surface import build_surface
 from weft.spaces.view_geometry import of_mesh
+from weft.tasks.events import Warning
 from weft.tasks.move import move
 from weft.tasks.painting import Clock
 from weft.tasks.view_plan import space_of
 from weft.tasks.views_job import ViewsJob, strip
 from weft.tasks.views_scene import ViewScene, check_scene
-from weft.tasks.views_stage import Stage, fitted_views
+from weft.tasks.views_stage import Stage, fitted_views, prepared
 from weft.tasks.views_wanted import Wanted
 
 CAMERAS = [Camera(look_at((x, -3, 0), (0, 0, 0)), 64, 48, 60, 60, 32, 24) for x in (-1, 0, 1)]
@@ -127,3 +128,10 @@ def test_views_are_fitted_with_their_cameras() -> None:
 
 def test_views_that_fit_stay_as_they_are() -> None:
     assert fitted_views(SCENE, 256, 16) is SCENE
+
+
+@pytest.mark.parametrize(("half", "told"), [(0.03, True), (0.5, False)])
+def test_a_mesh_that_views_hardly_show_is_told_of(half: float, told: bool) -> None:
+    scene = ViewScene(IMAGES, CAMERAS, meshes=[quad(half=half)])
+    events = list(prepared(scene, Clock(), side=64, unit=16, views=3, texture_size=128))
+    assert any(isinstance(event, Warning) and "nearly nothing will change" in event.message for event in events) == told

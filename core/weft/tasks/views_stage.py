@@ -34,6 +34,7 @@ from weft.tasks.views_scene import ViewScene
 __all__ = ["Stage", "fitted_views", "nearest_maps", "prepared", "working_side"]
 
 EMPTY = 0.5  # [0, 1], what is drawn around objects: grey
+LEAST_COVERED = 0.005  # of the pixels: a mesh that lies elsewhere, or in other units, still meets some
 LEAST_SHARED = 0.2  # of the pixels: where fewer find each other again, views are not of one scene
 
 
@@ -128,6 +129,11 @@ def prepared(
     yield from warnings
     if not stage.geometry.mask.any():
         raise InvalidInput("no view shows anything of what was sent", "check the poses, and the frame of the geometry")
+    if scene.images is not None and stage.source is not None and stage.geometry.mask.mean() < LEAST_COVERED:
+        yield Warning(
+            f"what was sent covers {stage.geometry.mask.mean():.2%} of the pixels: nearly nothing will change",
+            "check that it lies in the frame of the poses, and its size",
+        )
     if not stage.mask.any():
         raise InvalidInput("the masks leave nothing of the objects to change", "paint what may change white")
     yield Progress("prepare", 2, 2, "tying views")
