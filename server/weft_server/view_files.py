@@ -148,7 +148,7 @@ def given_views(
         raise WireError(
             "invalid_input", f"{source.name!r} is neither a folder of views nor a mesh", f"use {POSES}, or a mesh file"
         )
-    return _of_folder(arguments, objects)
+    return _of_folder(arguments, params, objects)
 
 
 def _of_mesh(arguments: argparse.Namespace, params: Any, keep: list[Path | None]) -> GivenViews:
@@ -173,7 +173,7 @@ def _of_mesh(arguments: argparse.Namespace, params: Any, keep: list[Path | None]
     return GivenViews(arguments.out, arrays, tuple(mesh.name for mesh in meshes), meshes=tuple(meshes))
 
 
-def _of_folder(arguments: argparse.Namespace, objects: Path | None) -> GivenViews:
+def _of_folder(arguments: argparse.Namespace, params: Any, objects: Path | None) -> GivenViews:
     from weft.io.images import to_bytes
     from weft.io.meshes import load_meshes
     from weft.io.splats import load_splats
@@ -193,6 +193,10 @@ def _of_folder(arguments: argparse.Namespace, objects: Path | None) -> GivenView
     found = load_views(source, size=LARGEST, count=arguments.take, objects=objects)
     for warning in found.warnings:
         say(f"note: {warning}")
+    if params.reference > len(found.files):
+        raise WireError(
+            "invalid_input", f"reference = {params.reference}, and there are {len(found.files)} views", "count from 1"
+        )
     names = _stems([file.name for file in found.files])
     if any(_picture(out, name).resolve() == file for name, file in zip(names, found.files, strict=True)):
         raise WireError("invalid_input", f"{out} holds the views themselves", "choose another folder with -o")

@@ -24,7 +24,7 @@ from weft.tasks.rendering import render_surface
 from weft_server.options import ServerOptions
 from weft_server.server import Server
 from weft_server.view_files import given_views
-from weft_wire.jobs import relight, views
+from weft_wire.jobs import MoveParams, relight, views
 
 SMALL = ["--steps", "4", "--seed", "3"]
 VIEWS = [(0.0, 10.0), (35.0, 20.0), (70.0, 10.0)]
@@ -239,7 +239,7 @@ def test_large_photographs_and_their_masks_are_scaled_to_what_jobs_take(tmp_path
     given = Namespace(
         views_from=Path("large"), out=Path("out"), mesh=None, splats=None, texture=None, take=3
     )  # fmt: skip
-    arrays = given_views(given, None, [], objects=Path("large/masks")).arrays
+    arrays = given_views(given, MoveParams(), [], objects=Path("large/masks")).arrays
     assert arrays["view.images"].shape == (3, 205, 2048, 3)
     assert arrays["camera.intrinsics"][:, 4:].tolist() == [[2048, 205]] * 3
     assert [mask.mean() for mask in arrays["object.masks"]] == [1, 0, 0]
