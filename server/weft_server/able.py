@@ -100,6 +100,9 @@ def _check_prior(params: Mapping[str, Any], folders: Sequence[Path]) -> None:
 
     card, model = parse_prior(params["prior"]), params.get("model", EMBEDDED)
     assert card is not None
+    if card.geometry:
+        wanted = f"{card.name} makes {card.views} views of an object from cameras of its own, which jobs have not"
+        raise WireError("model_mismatch", wanted, "name one that takes any cameras, as mv-adapter or seva")
     check_partners(None if model == EMBEDDED else card_named(model), card)
     Library.from_environment(folders).resolve(ModelRequest(card.name))
 

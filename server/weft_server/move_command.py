@@ -11,7 +11,6 @@ import numpy as np
 from weft_server.arguments import add_options, options_of
 from weft_server.model_folders import folders_of
 from weft_server.one_job import run_job
-from weft_server.terminal import say
 from weft_server.view_files import GivenViews, add_views, check_folder, given_views
 from weft_wire.errors import WireError
 from weft_wire.jobs import MoveParams
@@ -51,8 +50,6 @@ def _run(arguments: argparse.Namespace) -> int:
     if any(arguments.rotate) and arguments.about is None and by_masks:
         raise WireError("invalid_input", "--rotate about which point?", "add --about X Y Z, in the world of the poses")
     views = given_views(arguments, params, [], objects=Path(arguments.what) if by_masks else None)
-    if "view.masks" in views.arrays:
-        say("note: the pictures are masked or transparent: nothing is moved beyond what that leaves of them")
     middle = (0.0, 0.0, 0.0) if by_masks else _middle(views, arguments.what)
     motion = Rigid.of(arguments.translate, arguments.rotate, arguments.about or middle)
     arrays = views.arrays | {"object.transform": motion.matrix.astype(np.float32)}

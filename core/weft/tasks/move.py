@@ -86,7 +86,7 @@ def move(
     with clock.phase("moving"):
         moved = _moved(stage, object, object_masks, rigid)
         check_moved(moved)
-        coarse = _allowed(coarse_edit(moved, stage.images), scene.masks, stage.images)
+        coarse = coarse_edit(moved, stage.images)
     yield Progress("moving", 1, 1, "carrying the object along")
     after = replace(stage, images=coarse.images, mask=np.ones_like(stage.mask), geometry=moved.after)
     editor = _editor(after, moved, coarse, stage.images, strength, prompt, steps, network)
@@ -130,16 +130,6 @@ def _moved(stage: Stage, name: str, masks: np.ndarray | None, rigid: Rigid) -> M
     if isinstance(source, MeshTextureSpace):
         return moved_mesh(source, members, rigid)
     return moved_depth(geometry, members, rigid) if source is None else moved_splats(source, geometry, members, rigid)
-
-
-def _allowed(coarse: CoarseEdit, masks: np.ndarray | None, before: np.ndarray) -> CoarseEdit:
-    """The edit inside the masks of what may change; beyond, the views as they were."""
-    if masks is None:
-        return coarse
-    inside = nearest_maps(masks, *coarse.holes.shape[1:])
-    return CoarseEdit(
-        np.where(inside[..., None], coarse.images, before), coarse.holes & inside, coarse.kept | ~inside
-    )  # fmt: skip
 
 
 def _editor(

@@ -27,6 +27,7 @@ from weft.schedule import NoiseLevel, Schedule, from_noise_ratios
 from weft.spaces.carried import CoarseEdit
 from weft.spaces.linear import LinearSpace
 from weft.spaces.moved import Moved
+from weft.tasks.views_editor import EmbeddedEditor
 
 __all__ = ["MoveEditor"]
 
@@ -50,22 +51,21 @@ class _Picture:
     guide: np.ndarray
 
 
-class MoveEditor:
+class MoveEditor(EmbeddedEditor):
     """A `ViewEditor` of sRGB images in [-1, 1], on the CPU.
 
     `coarse` is what `moved` made of the views. `strength` in [0, 1]: how much of what was carried over is painted anew,
     from s = 0.8 strength² on; of what was kept nothing is.
     """
 
-    eta = 1.0
-    device = torch.device("cpu")
-
     def __init__(self, moved: Moved, coarse: CoarseEdit, *, strength: float = 0.3, steps: int = 30) -> None:
         if not 0 <= strength <= 1:
             raise InvalidInput(f"strength = {strength:g} is outside 0 to 1", "0 paints only what nobody saw")
         views, height, width = moved.after.shape
         self.shape: tuple[int, int, int, int] = (views, 3, height, width)
-        self.clean = torch.from_numpy(np.ascontiguousarray(coarse.images, np.float32)).permute(0, 3, 1, 2) * 2 - 1
+        self.clean: Tensor = (
+            torch.from_numpy(np.ascontiguousarray(coarse.images, np.float32)).permute(0, 3, 1, 2) * 2 - 1
+        )
         self.open = coarse.holes | (~coarse.kept if strength > 0 else False)
         self._holes = torch.from_numpy(coarse.holes)[:, None]
         self._open = torch.from_numpy(self.open)[:, None]

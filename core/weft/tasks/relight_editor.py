@@ -86,19 +86,6 @@ class RelightEditor(EmbeddedEditor):
         count, height, width = self.mask.shape
         return count, 3, height + -height % UNIT, width + -width % UNIT
 
-    @property
-    def device(self) -> torch.device:
-        return torch.device("cpu")
-
-    @property
-    def eta(self) -> float:
-        return 1.0
-
-    @property
-    def clean(self) -> None:
-        """The light that is there says nothing of the quotient."""
-        return None
-
     def editor(self, seed: int) -> Denoiser:
         """A: guided by the spheres."""
         return self._denoiser(self._spheres, seed)

@@ -26,6 +26,7 @@ from weft.spaces.view_geometry import ViewGeometry
 from weft.tasks.painted_sphere import Sphere, find_sphere
 from weft.tasks.phases import Painter, resized
 from weft.tasks.style_guides import continued, lightness_guides, normal_guides
+from weft.tasks.views_editor import EmbeddedEditor
 
 __all__ = ["GUIDES", "StyleEditor"]
 
@@ -40,17 +41,13 @@ _PREFERENCE = 0.5  # σ by which the style lies farther away than the edited vie
 _GAP = 4  # px between the two
 
 
-class StyleEditor:
+class StyleEditor(EmbeddedEditor):
     """A `ViewEditor` of sRGB images in [-1, 1], on the CPU.
 
     images f4 [N, H, W, 3] sRGB in [0, 1]; mask bool [N, H, W], what may change; style f4 [h, w, 3]; `geometry` is
     needed for normals. `guide`: one of GUIDES; automatic takes normals where the style is a painted sphere and geometry
     is known. `fidelity` in [0, 1]; `pattern_scale` 1 shows the style's longer side across a view's shorter one.
     """
-
-    eta = 1.0
-    clean = None
-    device = torch.device("cpu")
 
     def __init__(
         self,

@@ -118,7 +118,8 @@ def prepared(
 ) -> Generator[Event, None, Stage]:
     """Warnings and progress; returns the `Stage`. `scene` has passed `check_scene`; `side` and `unit` px are those of
     `working_side`; `views` and `texture_size` count where the scene leaves them open."""
-    yield Progress("prepare", 1, 2, "reading geometry")
+    alone = scene.images is not None and not scene.meshes and scene.splats is None and scene.depths is None
+    yield Progress("prepare", 1, 2, "finding depth in the views" if alone else "reading geometry")
     with clock.phase("geometry"):
         if scene.images is None:
             stage, warnings = _drawn(scene, side, views), []

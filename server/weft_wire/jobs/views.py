@@ -17,6 +17,8 @@ WAYS = (
     "averaging_mcmc", "sdedit",
 )  # fmt: skip
 
+ALONE = ("synchronized", "synchronized_once", "per_view")  # those that ask nothing of a prior
+
 
 @dataclass(frozen=True, slots=True)
 class ViewsParams(NetworkParams):
@@ -93,5 +95,10 @@ def check_views(params: ViewsParams, names: frozenset[str]) -> None:
     for name in ("view.masks", "view.depths"):
         if name in names and "view.images" not in names:
             raise WireError("invalid_array", f"{name} needs view.images beside it", "send both or neither")
+    if params.prior.strip() not in ("", "automatic") and params.way in ALONE:
+        raise WireError(
+            "invalid_parameter", f"way = {params.way} asks no prior, and {params.prior!r} is named as one",
+            "leave way at automatic, or choose coupled",
+        )  # fmt: skip
     if meshes and "splats.means" in names:
         raise WireError("invalid_input", "there are both meshes and splats", "send one of them")
