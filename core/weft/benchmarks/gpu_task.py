@@ -92,7 +92,7 @@ class Instant:
     """An `ImageModel` that takes no time: every x0, latent and picture is zero."""
 
     unit, factor, channels = _FACTOR, _FACTOR, _LATENT_CHANNELS
-    controls = frozenset({"depth"})
+    controls, styled = frozenset({"depth"}), False
 
     def __init__(self, card: Card, device: torch.device) -> None:
         self.card, self.device, self.batches = card, device, Batches()
