@@ -21,6 +21,7 @@ __all__ = [
     "case_param",
     "check_cameras",
     "check_look",
+    "check_noise",
     "prompt_param",
     "report_param",
     "seed_param",
@@ -91,3 +92,10 @@ def check_cameras(params: Any, names: frozenset[str]) -> None:
         raise WireError(
             "invalid_camera", f"cameras = {params.cameras} but the scene has no camera", "add a camera or use automatic"
         )
+
+
+def check_noise(params: Any) -> None:
+    """Raise where the least noise of a distillation is above the most."""
+    if 0 < params.noise_high < params.noise_low:
+        message = f"noise_high = {params.noise_high:g} is below noise_low = {params.noise_low:g}"
+        raise WireError("invalid_parameter", message, "exchange them")
