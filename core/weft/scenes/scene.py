@@ -64,9 +64,18 @@ class Scene(Protocol):
         """One step of the optimiser along d loss / d image, `gradients` f4 [B, H, W, 3], of its renders."""
         ...
 
-    def restart(self, *, geometry: bool = True, rate: float = 1.0) -> None:
-        """Forget the optimiser's state, as an edit must that begins with loaded parameters. From here on, without
-        `geometry` only colours change; `rate` scales the learning rates."""
+    def places(self) -> np.ndarray:
+        """f4 [P, 3], where its parameters lie, in the scene's frame: the centres of splats, the corners of voxels."""
+        ...
+
+    def restart(
+        self, *, geometry: bool = True, rate: float = 1.0, changing: np.ndarray | None = None, anchor: float = 0.0
+    ) -> None:
+        """Forget the optimiser's state, as an edit must that begins with loaded parameters. From here on nothing is
+        relocated, added or pruned, and without `geometry` only colours change; `rate` scales the learning rates.
+        `changing`: bool [P], the `places` whose parameters may change; the others keep their bytes. `anchor`: weight of
+        the mean square distance of the parameters to what they are now, added to the loss (Chen et al. 2024,
+        "GaussianEditor"). Raises InvalidInput for what its kind cannot do."""
         ...
 
     def arrays(self) -> dict[str, np.ndarray]:
