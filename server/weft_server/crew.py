@@ -6,6 +6,7 @@ Everything that a worker says names the job's number and attempt; what does not 
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -104,9 +105,11 @@ class Crew:
         """Start the job on the free worker."""
         assert self._worker is not None
         self._job = Assignment(row, time.monotonic())
-        arrays = [
-            {**to_mapping(ref), "path": str(self._blobs.path(row.owner, ref.sha256))} for ref in row.submit.arrays
-        ]
+        inputs = {ref.name: to_mapping(ref) for ref in row.submit.arrays}
+        for ref in (self._store.results(row.number) or {"arrays": ()})["arrays"]:
+            if self._options.tasks[row.submit.task].takes(ref["name"]):  # goes on where an earlier attempt ended
+                inputs[ref["name"]] = ref
+        arrays = [{**ref, "path": str(self._blobs.path(row.owner, ref["sha256"]))} for ref in inputs.values()]
         self._worker.send(
             {
                 "command": "run",
@@ -116,9 +119,13 @@ class Crew:
                 "params": row.submit.params,
                 "labels": list(row.submit.labels),
                 "arrays": arrays,
-                "folder": str(self._scratch / f"{row.number}-{row.state.attempt}"),
+                "folder": str(self._folder(row)),
             }
         )
+
+    def _folder(self, row: JobRow) -> Path:
+        """Where this attempt's results are written."""
+        return self._scratch / f"{row.number}-{row.state.attempt}"
 
     def cancel(self, number: int) -> None:
         """Ask the job at hand to stop; `look_after` sees to it that it does."""
@@ -202,6 +209,8 @@ class Crew:
             self._listener.ephemeral(job.row, f"preview {header['object']}", self._chunks(job, header, payload))
         elif event == "warning":
             self._listener.warned(self._current(job), header["message"][:LONGEST], header["hint"][:LONGEST])
+        elif event == "checkpoint":
+            self._keep(job, header)
         elif event == "result":
             self._end(job, lambda: self._commit(job, header))
         elif event == "failed":
@@ -233,19 +242,29 @@ class Crew:
             row = transition()
         except Exception as problem:
             row = self._store.end(job.row.number, "failed", as_error(problem))
+        shutil.rmtree(self._folder(job.row), ignore_errors=True)
         self._listener.changed(row)
 
     def _commit(self, job: Assignment, header: dict[str, Any]) -> JobRow:
         """Files first, each under its final name and synced; then the state; then, by the caller, the event."""
-        folder = self._scratch / f"{job.row.number}-{job.row.state.attempt}"
+        arrays = self._adopted(job, header)
+        return self._store.succeed(job.row.number, arrays, header["info"])
+
+    def _keep(self, job: Assignment, header: dict[str, Any]) -> None:
+        """A checkpoint takes the place of the one before. The job goes on where it cannot be kept."""
+        try:
+            self._store.keep(job.row.number, self._adopted(job, header), header["info"])
+        except (OSError, WireError) as problem:
+            log.error("a checkpoint is lost: %s", problem)
+
+    def _adopted(self, job: Assignment, header: dict[str, Any]) -> list[dict[str, Any]]:
+        """The worker's files as arrays of the job's owner."""
         arrays = []
         for entry in header["arrays"]:
             ref = from_mapping(ArrayRef, entry["ref"])
             self._blobs.adopt(job.row.owner, ref.sha256, Path(entry["path"]))
             arrays.append(to_mapping(ref))
-        if folder.exists():
-            folder.rmdir()
-        return self._store.succeed(job.row.number, arrays, header["info"])
+        return arrays
 
     def _lost(self, code: int) -> None:
         """The worker is gone: its job is cancelled, tried again, or given up; another worker comes."""

@@ -164,10 +164,11 @@ class Desk:
 
     def _results(self, call: Call) -> None:
         row = self._store.find(call.owner, call.message.job_id)
-        if row.state.state != "succeeded":
+        results = self._store.results(row.number) if row.finished else None
+        if results is None:
             raise self._why_no_result(row)
-        results = self._store.results(row.number)
-        manifest = {"job_id": row.state.job_id, **results, "request": call.message.request}
+        complete = row.state.state == "succeeded"
+        manifest = {"job_id": row.state.job_id, **results, "complete": complete, "request": call.message.request}
         self._front.answer(call, from_mapping(Manifest, manifest))
 
     def _why_no_result(self, row: JobRow) -> WireError:

@@ -33,7 +33,7 @@ def _run(arguments: argparse.Namespace) -> int:
     with client:
         job_id = client.submit("unload", UnloadParams(name=arguments.name), {}, [])
         with display() as shown:
-            follow(client, job_id, shown)
+            follow(client, job_id, shown, lambda: client.release(job_id))
         info = client.fetch(job_id).info
         client.release(job_id)
     if freed := info["unloaded"]:

@@ -34,6 +34,7 @@ MEASURES = (
     "rerender_psnr", "view_psnr", "pairwise_psnr", "pairwise_psnr_before", "held_out_psnr", "painted_psnr",
     "sharpness", "seam_energy", "wrap_seam", "view_seam", "patch_distance", "likeness_own", "likeness_other",
 )  # fmt: skip
+KEEPING = 60.0  # seconds that fetching a checkpoint may take
 SEEN = {"panorama": "pixels", "splat_texture": "splats"}  # what the views cover; texels otherwise
 
 
@@ -57,12 +58,23 @@ def run_job(
     with _stopped_by_signals(), _connected(address, models, here) as client:
         job_id = client.submit(task, params, arrays, labels)
         with display() as shown:
-            follow(client, job_id, shown)
+            follow(client, job_id, shown, lambda: _keep_checkpoint(client, job_id, write))
         result = client.fetch(job_id)
         files = write(result)
         client.release(job_id)
     _summarise(task, result.info, files, time.monotonic() - started)
     return 0
+
+
+def _keep_checkpoint(client: Client, job_id: str, write: Callable[[JobResult], list[Path]]) -> None:
+    """Write what a job that ended without success had made so far, if anything, and let it go."""
+    try:
+        left = client.fetch(job_id, timeout=KEEPING)
+    except WireError:  # it had nothing; why it ended is told by the caller
+        left = None
+    if left is not None:
+        say(f"kept what there was: wrote {', '.join(map(str, write(left)))}")
+    client.release(job_id)
 
 
 def _check(task: str, params: Any, arrays: dict[str, np.ndarray], labels: Sequence[str]) -> None:
@@ -122,19 +134,21 @@ def _connected(address: str | None, models: Sequence[Path], check: Callable[[], 
         yield client
 
 
-def follow(client: Client, job_id: str, shown: Display) -> None:
-    """Show the job's progress to its end; Ctrl-C cancels it. Raises unless it succeeds."""
+def follow(client: Client, job_id: str, shown: Display, after_failure: Callable[[], None] = lambda: None) -> None:
+    """Show the job's progress to its end; Ctrl-C cancels it. Raises unless it succeeds; `after_failure` comes before
+    that, where the job has ended and the server is there."""
     try:
         for event in client.events(job_id):
             _tell(event, shown)
             if isinstance(event, StateEvent) and event.terminal and event.state != "succeeded":
+                after_failure()
                 raise event.error or WireError("job_cancelled", "the job was cancelled")
     except KeyboardInterrupt:
         client.cancel(job_id)
         shown.note("cancelling")
         for event in client.events(job_id, timeout=15):
             if isinstance(event, StateEvent) and event.terminal:
-                client.release(job_id)
+                after_failure()
         raise
 
 

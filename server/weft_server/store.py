@@ -121,10 +121,10 @@ class JobStore:
         rows = self._db.execute(query, (number, after_seq))
         return [from_mapping(MESSAGES[verb], unpack(body, largest=LARGEST), extra="ignore") for verb, body in rows]
 
-    def results(self, number: int) -> dict[str, Any]:
-        """{"arrays": plain ArrayRefs, "info": …} of a succeeded job."""
+    def results(self, number: int) -> dict[str, Any] | None:
+        """{"arrays": plain ArrayRefs, "info": …} of a succeeded job, or the last checkpoint of another."""
         (body,) = self._db.execute("SELECT results FROM jobs WHERE number = ?", (number,)).fetchone()
-        return unpack(body, largest=LARGEST)
+        return None if body is None else unpack(body, largest=LARGEST)
 
     def accept(self, owner: str, submit: Submit) -> JobRow:
         """Commit a new job as queued."""
@@ -165,13 +165,15 @@ class JobStore:
             self._enter(number, state, error)
         return self._existing(number)
 
+    def keep(self, number: int, arrays: list[dict[str, Any]], info: dict[str, Any]) -> None:
+        """What the job has so far; its arrays are durable already."""
+        with self._transaction():
+            self._set_results(self._existing(number), arrays, info)
+
     def succeed(self, number: int, arrays: list[dict[str, Any]], info: dict[str, Any]) -> JobRow:
         """The job has its result; its arrays are durable already."""
         with self._transaction():
-            row = self._existing(number)
-            self._use_blobs(number, row.owner, [ref["sha256"] for ref in arrays])
-            body = pack({"arrays": arrays, "info": info})
-            self._db.execute("UPDATE jobs SET results = ? WHERE number = ?", (body, number))
+            self._set_results(self._existing(number), arrays, info)
             self._enter(number, "succeeded")
         return self._existing(number)
 
@@ -208,6 +210,14 @@ class JobStore:
         body = pack(to_mapping(event))
         self._db.execute("INSERT INTO events VALUES (?,?,?,?)", (number, event.seq, verb, body))
         self._db.execute("UPDATE jobs SET last_seq = ? WHERE number = ?", (event.seq, number))
+
+    def _set_results(self, row: JobRow, arrays: list[dict[str, Any]], info: dict[str, Any]) -> None:
+        """These results, and no earlier ones."""
+        body = pack({"arrays": arrays, "info": info})
+        self._db.execute("UPDATE jobs SET results = ? WHERE number = ?", (body, row.number))
+        self._db.execute("DELETE FROM blobs WHERE number = ?", (row.number,))
+        inputs = [ref.sha256 for ref in row.submit.arrays]
+        self._use_blobs(row.number, row.owner, inputs + [ref["sha256"] for ref in arrays])
 
     def _use_blobs(self, number: int, owner: str, hashes: list[str]) -> None:
         rows = [(number, owner, sha256) for sha256 in hashes]

@@ -116,7 +116,7 @@ def perform(station: Station, job: dict[str, Any], runners: dict[str, Callable[.
 
 def run(station: Station, job: dict[str, Any], events: Iterable[Any]) -> Any:
     """Pass the events on and return the result, the last of them."""
-    iterator = iter(events)
+    iterator, kept = iter(events), 0
     for event in iterator:
         if station.unwanted(job):
             getattr(iterator, "close", lambda: None)()
@@ -133,6 +133,10 @@ def run(station: Station, job: dict[str, Any], events: Iterable[Any]) -> Any:
             station.tell(job, "preview", raw_bytes(image), **where)
         elif kind == "Warning":
             station.tell(job, "warning", message=event.message, hint=event.hint)
+        elif kind == "Checkpoint":
+            kept += 1
+            arrays = save(event.arrays, Path(job["folder"]) / f"checkpoint{kept}")
+            station.tell(job, "checkpoint", arrays=arrays, info=plain(event.info))
     raise RuntimeError(f"{job['task']} ended without a result")
 
 

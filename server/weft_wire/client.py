@@ -124,7 +124,8 @@ class Client:
                 return
 
     def fetch(self, job_id: str, timeout: float | None = None) -> JobResult:
-        """The result of a succeeded job; any other raises why it has none."""
+        """The result of a succeeded job, or the last checkpoint of one that ended otherwise (not `complete`); a job
+        without either raises why it has none."""
         self.session.fetch(job_id)
         inbox = self._inboxes.setdefault(job_id, EventQueue())
         found = self._await(inbox, timeout, ResultEvent, FailedRequest)

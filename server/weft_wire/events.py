@@ -47,10 +47,11 @@ class ConnectionEvent:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JobResult:
-    """What a job made; arrays by the names of the task's declaration."""
+    """What a job made; arrays by the names of the task's declaration. Not `complete`: what it had when it ended."""
 
     arrays: dict[str, np.ndarray]
     info: dict[str, Any] = field(default_factory=dict)
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

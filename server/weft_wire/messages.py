@@ -180,7 +180,8 @@ class Cancel:
 @message("RESULTS", "client")
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Which arrays did the job make? Answer: MANIFEST, or ERROR not_finished, job_failed, job_cancelled, job_poison."""
+    """Which arrays did the job make? Answer: MANIFEST, or, without any, ERROR not_finished, job_failed, job_cancelled,
+    job_poison."""
 
     job_id: str = job_id()
     request: int = request()
@@ -189,11 +190,12 @@ class Results:
 @message("MANIFEST", "server")
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The results of a succeeded job; their bytes come by FETCH."""
+    """The results of a succeeded job, or the last checkpoint of one that ended otherwise; their bytes come by FETCH."""
 
     job_id: str = job_id()
     arrays: tuple[ArrayRef, ...] = param(maximum=512)
     info: dict[str, Any] = param(help="plain values: material, seconds, coverage, metrics")
+    complete: bool = param(True, help="the job succeeded; otherwise this is what it had so far")
     request: int = request()
 
 

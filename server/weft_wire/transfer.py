@@ -126,4 +126,4 @@ class Download:
             if digest.hexdigest() != ref.sha256:
                 raise WireError("blob_mismatch", f"{ref.name} arrived damaged", "fetch it again")
             arrays[ref.name] = buffer.view(f"<{ref.dtype}").reshape(ref.shape)
-        return JobResult(arrays, dict(self._manifest.info))
+        return JobResult(arrays, dict(self._manifest.info), self._manifest.complete)

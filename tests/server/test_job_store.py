@@ -89,7 +89,8 @@ def test_a_restart_requeues_what_ran_and_keeps_the_rest(tmp_path: Path) -> None:
     assert again.epoch == first.epoch
     assert [number for number, _ in again.queued()] == [running, waiting]
     assert states(again, running) == ["queued", "running", "queued"]
-    assert again.results(done)["info"] == {"mean": 0.5}
+    assert (again.results(done) or {})["info"] == {"mean": 0.5}
+    assert again.results(waiting) is None
     again.begin(running)
     again.recover(clean=True)  # ended on purpose: not held against the job
     row = again.get(running)
@@ -173,3 +174,14 @@ class Histories(RuleBasedStateMachine):
 
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+
+
+def test_a_checkpoint_takes_the_place_of_the_one_before(store: JobStore) -> None:
+    number = store.accept("a", submit()).number
+    store.begin(number)
+    inputs = set(store.blobs_in_use())
+    for digit in "12":
+        store.keep(number, [{"name": "scene", "dtype": "u1", "shape": [1], "sha256": digit * 64}], {"step": digit})
+        assert set(store.blobs_in_use()) == inputs | {("a", digit * 64)}
+    store.requeue(number, died=True)
+    assert (store.results(number) or {})["info"] == {"step": "2"}

@@ -31,10 +31,10 @@ def starts(note: Path) -> list[int]:
     return [int(line) for line in note.read_text().splitlines()] if note.exists() else []
 
 
-def running(client: Client, job_id: str) -> None:
-    """Wait until the job's task has said something."""
+def running(client: Client, job_id: str, step: int = 1) -> None:
+    """Wait until the job's task has said that this step is done."""
     for event in client.events(job_id, timeout=PATIENCE):
-        if isinstance(event, ProgressEvent) and event.phase == "practising":
+        if isinstance(event, ProgressEvent) and event.phase == "practising" and event.step >= step:
             return
 
 
@@ -144,3 +144,44 @@ def test_a_full_disk_refuses_jobs_and_says_so(tmp_path: Path) -> None:
             client.submit("practice", {}, ONE)
         assert caught.value.code == "disk_full"
         assert client.jobs() == []
+
+
+@pytest.mark.parametrize(("behaviour", "state"), [("break", "failed"), ("die", "poison")])
+def test_a_job_that_ends_badly_leaves_its_last_checkpoint(client: Client, behaviour: str, state: str) -> None:
+    job_id = client.submit("practice", {"steps": 9, "keep": 2, "behaviour": behaviour}, ONE)
+    assert ending(client, job_id).state == state
+    left = client.fetch(job_id)
+    assert not left.complete
+    assert set(left.arrays) == {"done.0"}
+    assert left.arrays["done.0"].item() == left.info["step"] == 4
+
+
+def test_a_cancelled_job_leaves_its_last_checkpoint_and_can_be_gone_on_with(client: Client) -> None:
+    job_id = client.submit("practice", {"steps": 10_000, "keep": 1, "pause": 0.02}, ONE)
+    running(client, job_id, step=3)
+    client.cancel(job_id)
+    assert ending(client, job_id).state == "cancelled"
+    left = client.fetch(job_id)
+    again = client.submit("practice", {"steps": left.info["step"] + 3}, ONE | left.arrays)
+    assert ending(client, again).state == "succeeded"
+    result = client.fetch(again)
+    assert result.complete
+    assert result.info["begun"] == left.info["step"] > 0
+
+
+def test_an_attempt_after_a_death_begins_from_the_checkpoint(client: Client, server: Server, tmp_path: Path) -> None:
+    asked = {"steps": 9, "keep": 2, "behaviour": "die_once", "note": str(tmp_path / "starts")}
+    job_id = client.submit("practice", asked, ONE)
+    assert ending(client, job_id).state == "succeeded"
+    result = client.fetch(job_id)
+    assert result.info["begun"] == 4
+    assert result.info["starts"] == 2
+    assert set(result.arrays) == {"doubled.0"}, "a result takes the checkpoint's place"
+    assert not list((server.options.home / "scratch").iterdir())
+
+
+def test_without_a_checkpoint_a_failed_job_has_nothing(client: Client) -> None:
+    job_id = client.submit("practice", {"behaviour": "break"}, ONE)
+    ending(client, job_id)
+    with pytest.raises(WireError, match="ended failed"):
+        client.fetch(job_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Event", "Preview", "Progress", "Result", "Warning"]
+__all__ = ["Checkpoint", "Event", "Preview", "Progress", "Result", "Warning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,16 @@ class Warning:
     hint: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """What the result would be if the job ended now, as far as it is worth keeping. A job that is stopped or fails
+    leaves its last one; one that begins again, because its worker died, is given the arrays as inputs of their names.
+    """
+
+    arrays: dict[str, np.ndarray]  # by the names of the declaration's results
+    info: dict[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """The last event. `arrays` by the names of the task's declaration; `info` holds plain numbers, strings, lists."""
@@ -46,4 +56,4 @@ class Result:
     info: dict[str, Any] = field(default_factory=dict)
 
 
-Event = Progress | Preview | Warning | Result
+Event = Progress | Preview | Warning | Checkpoint | Result

@@ -28,6 +28,10 @@ class Task:
     least: Mapping[str, int] = field(default_factory=dict)
     check: Callable[[Any, frozenset[str]], None] = lambda params, names: None
 
+    def takes(self, name: str) -> bool:
+        """Whether there is an input of that name."""
+        return any(spec.matches(name) for spec in self.inputs)
+
     def spec_of(self, name: str) -> ArraySpec:
         """The declaration behind the array `name`; unknown names raise."""
         for spec in self.inputs:
