@@ -24,6 +24,7 @@ class Instruction(Protocol):
     scale: int  # pixels a unit of x, 1 or 8
     unit: int  # pixels that sides of samples must be divisible by
     window: int  # pixels of the side that the model likes best
+    clip: float  # |x| is held below it while it moves; 0: it is not
     defaults: Distillation  # what suits it
 
     def encode(self, images: np.ndarray) -> Tensor:
@@ -52,6 +53,7 @@ class Images:
     source: Tensor  # [N, C, H, W]
     batch: int = 0
     clip: float = 0.0  # |x| is held below it; 0: it is not
+    mask: Tensor | None = None  # [N, 1, H, W] in [0, 1], how much of a step each x takes; None: all of it
 
     def draw(self, generator: torch.Generator) -> Batch:
         count = len(self.x)
@@ -61,5 +63,6 @@ class Images:
 
     def descend(self, batch: Batch, gradient: Tensor, rate: float) -> None:
         chosen = [place.image for place in batch.places]
-        moved = batch.x - rate * gradient
+        step = rate * gradient
+        moved = batch.x - (step if self.mask is None else self.mask[chosen] * step)
         self.x[chosen] = moved.clamp(-self.clip, self.clip) if self.clip else moved
