@@ -13,6 +13,7 @@ from practice_splat_files import cloud, compressed_ply, dot_splat, inria, inria_
 from weft.errors import InvalidInput
 from weft.geometry.splats import Splats, f_dc_of
 from weft.io import load_splats, save_splats
+from weft.io.splats import save_edited_splats, write_splats
 
 DATA = Path(os.environ.get("WEFT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="set WEFT_TEST_DATA to the folder of the real test inputs")
@@ -241,6 +242,30 @@ def test_wrong_paths_and_arguments(tmp_path: Path) -> None:
         assert caught.value.hint
         assert "\n" not in str(caught.value)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.ply", "in.ply"]
+
+
+@pytest.mark.parametrize("form", ["binary_little_endian", "binary_big_endian"])
+def test_edited_splats_keep_whatever_was_not_edited(tmp_path: Path, form: str) -> None:
+    splats = cloud(40, 1)
+    splats = replace(splats, logits=np.where(np.arange(40) < 3, np.inf, splats.logits).astype(np.float32))
+    file = load_splats(written(tmp_path, odd_file(splats) if form[7] == "l" else inria(splats, form=form)))
+    sent = replace(splats, logits=np.minimum(splats.logits, np.float32(80)))  # as the wire has it
+    save_edited_splats(tmp_path / "same.ply", file, sent, sent)
+    assert (tmp_path / "same.ply").read_bytes() == file.source
+    moved = replace(sent, means=sent.means + np.float32(1), sh=sent.sh * np.float32(0.5))
+    save_edited_splats(tmp_path / "out.ply", file, moved, sent)
+    after = load_splats(tmp_path / "out.ply")
+    assert same(after.splats, replace(splats, means=moved.means, sh=moved.sh))
+    assert len(after.source) == len(file.source)
+
+
+def test_edited_splats_of_another_number_are_a_new_file(tmp_path: Path) -> None:
+    file = load_splats(written(tmp_path, inria(cloud(10, 1))))
+    more = cloud(12, 1)
+    save_edited_splats(tmp_path / "out.ply", file, more, file.splats)
+    write_splats(tmp_path / "new.ply", more)
+    assert (tmp_path / "out.ply").read_bytes() == (tmp_path / "new.ply").read_bytes()
+    assert same(load_splats(tmp_path / "out.ply").splats, more)
 
 
 # Real files

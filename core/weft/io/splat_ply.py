@@ -13,7 +13,7 @@ from weft.errors import InvalidInput
 from weft.geometry.splats import Splats
 from weft.io.ply_header import PlyHeader, parse_ply_header
 
-__all__ = ["binary_table", "listed", "read_splat_ply", "rewritten_splat_ply", "write_splat_ply"]
+__all__ = ["binary_table", "edited_splat_ply", "listed", "read_splat_ply", "rewritten_splat_ply", "write_splat_ply"]
 
 _MEANS, _NORMALS, _DC = ("x", "y", "z"), ("nx", "ny", "nz"), ("f_dc_0", "f_dc_1", "f_dc_2")
 _SCALES, _QUATERNION = ("scale_0", "scale_1", "scale_2"), ("rot_0", "rot_1", "rot_2", "rot_3")
@@ -124,6 +124,25 @@ def rewritten_splat_ply(source: bytes, old: int, dc: np.ndarray | None, degree: 
     assert vertex is not None
     rows = _rows(table, vertex.row(header.order), (old, new), dc)
     return head + source[header.size : start] + rows.tobytes() + source[start + table.nbytes :]
+
+
+def edited_splat_ply(source: bytes, splats: Splats) -> bytes:
+    """`source`, a PLY of as many splats and of their degree, with their values. Every other byte stays what it was."""
+    header = parse_ply_header(source)
+    table = binary_table(source, header, "vertex")
+    start = header.size + sum(e.count * e.row(header.order).itemsize for e in header.elements[: _place(header)])
+    rows = table.copy()
+    rest = (splats.degree + 1) ** 2 - 1
+    groups = (
+        (_MEANS, splats.means), (_DC, splats.sh[:, 0]), (("opacity",), splats.logits[:, None]),
+        (_SCALES, splats.log_scales), (_QUATERNION, splats.quaternions),
+        ([f"f_rest_{channel * rest + k}" for k in range(rest) for channel in range(3)],
+         splats.sh[:, 1:].reshape(splats.count, 3 * rest)),
+    )  # fmt: skip
+    for names, values in groups:
+        for i, name in enumerate(names):
+            rows[name] = values[:, i]
+    return source[:start] + rows.tobytes() + source[start + table.nbytes :]
 
 
 def _place(header: PlyHeader) -> int:

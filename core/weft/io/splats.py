@@ -22,10 +22,10 @@ from weft.geometry.splats import Splats, check_splats
 from weft.io.files import read_file, write_file
 from weft.io.splat_compressed import is_compressed, read_compressed
 from weft.io.splat_dot import read_dot_splat, recolored_dot_splat, write_dot_splat
-from weft.io.splat_ply import read_splat_ply, rewritten_splat_ply, write_splat_ply
+from weft.io.splat_ply import edited_splat_ply, read_splat_ply, rewritten_splat_ply, write_splat_ply
 from weft.io.splat_spz import read_spz
 
-__all__ = ["SPLAT_SUFFIXES", "SplatFile", "load_splats", "save_splats"]
+__all__ = ["SPLAT_SUFFIXES", "SplatFile", "load_splats", "save_edited_splats", "save_splats", "write_splats"]
 
 SPLAT_SUFFIXES = (".ply", ".splat", ".spz")
 _EXPORT = "export it again, for example from SuperSplat as a PLY"
@@ -103,6 +103,36 @@ def save_splats(path: str | Path, file: SplatFile, *, dc: np.ndarray | None = No
         case _:
             raise InvalidInput(f"cannot write splats as {path.name!r}", "end it in .ply or .splat")
     write_file(path, data)
+
+
+def write_splats(path: str | Path, splats: Splats) -> None:
+    """New splats, as INRIA PLY or .splat (which loses what depends on the view), whichever the suffix says."""
+    path = Path(path)
+    if path.suffix.lower() not in (".ply", ".splat"):
+        raise InvalidInput(f"cannot write splats as {path.name!r}", "end it in .ply or .splat")
+    dot = path.suffix.lower() == ".splat"
+    write_file(path, write_dot_splat(_changed(splats, None, 0)) if dot else write_splat_ply(splats))
+
+
+def save_edited_splats(path: str | Path, file: SplatFile, edited: Splats, before: Splats) -> None:
+    """Write `edited`, which was `before` when the edit began, in place of the file's splats.
+
+    Numbers that are those of `before` are written as the file has them (which may hold infinities that `before` has
+    not), and so is, in a PLY of the same degree, whatever else the file holds. Other counts make a new file.
+    """
+    if edited.count != file.splats.count or edited.degree != file.splats.degree:
+        write_splats(path, edited)
+        return
+    merged = Splats(
+        *(
+            np.where(getattr(edited, name) == getattr(before, name), getattr(file.splats, name), getattr(edited, name))
+            for name in ("means", "quaternions", "log_scales", "logits", "sh")
+        )
+    )
+    if Path(path).suffix.lower() == ".ply" and file.form == "ply":
+        write_file(Path(path), edited_splat_ply(file.source, merged))
+    else:
+        write_splats(path, merged)
 
 
 def _checked_dc(dc: np.ndarray, count: int) -> np.ndarray:
