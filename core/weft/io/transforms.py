@@ -43,6 +43,8 @@ class PosedImages:
     masks: tuple[Path | None, ...]  # black = ignore
     depths: tuple[Path | None, ...]
     depth_unit: float  # world units of a step of depth maps in whole numbers
+    points: np.ndarray | None = None  # f4 [P, 3] of structure from motion, in the cameras' world, where the file has it
+    point_colors: np.ndarray | None = None  # u1 [P, 3], sRGB
 
 
 def load_cameras(path: str | Path) -> PosedImages:

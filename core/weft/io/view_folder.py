@@ -1,8 +1,8 @@
 """Photographs or renders with poses, as jobs on views take them: one size, pinhole cameras, masks and depth if known.
 
-A folder with a transforms.json (or transforms_train.json, Blender's variant). Lens distortion is taken out, pictures
-are scaled, of many some are chosen that overlap. Depth maps are OpenEXR in world units, or PNG with 16 bits in the
-file's unit (millimetres, if it names none), 0 = unknown.
+A folder with a transforms.json (or transforms_train.json, Blender's variant), or with a reconstruction of COLMAP. Lens
+distortion is taken out, pictures are scaled, of many some are chosen that overlap. Depth maps are OpenEXR in world
+units, or PNG with 16 bits in the file's unit (millimetres, if it names none), 0 = unknown.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from weft.errors import InvalidCamera, InvalidImage, InvalidInput
 from weft.geometry.camera import Camera
 from weft.geometry.undistort import resampled, undistorted
 from weft.geometry.view_choice import choose_views
+from weft.io.colmap import find_model, load_colmap
 from weft.io.depth import load_depth
 from weft.io.files import read_file
 from weft.io.images import from_bytes, open_image
@@ -42,12 +43,14 @@ class ViewFolder:
     objects: np.ndarray | None  # bool [N, H, W], where the object is that was asked for
     files: tuple[Path, ...]  # of the pictures, resolved
     warnings: tuple[str, ...]
+    points: np.ndarray | None = None  # f4 [P, 3] of structure from motion, in the cameras' world
+    point_colors: np.ndarray | None = None  # u1 [P, 3], sRGB
 
 
 def load_views(
     path: str | Path, *, size: int = 0, count: int | None = None, objects: str | Path | None = None
 ) -> ViewFolder:
-    """The views of a folder, or of its transforms file, in the file's order.
+    """The views of a folder, or of its transforms file, in the file's order; of COLMAP, in the order of names.
 
     `size`: pixels of the longer side (0, or more than there are: as they are). `count`: of more, so many are chosen
     (`geometry.view_choice`). `objects`: a folder with a mask for every picture, of its name and size, white where the
@@ -55,7 +58,7 @@ def load_views(
     warned of. Raises InvalidInput without two views to use, InvalidImage for pictures of different sizes.
     """
     path = Path(path)
-    posed = load_cameras(_transforms(path))
+    posed = _posed(path)
     present = [k for k, image in enumerate(posed.images) if image is not None]
     if len(present) < 2:
         told = f"; {posed.warnings[0]}" if posed.warnings else ""
@@ -70,7 +73,9 @@ def load_views(
     masks, depths = _joined([view.mask for view in views], True), _joined([view.depth for view in views], np.inf)
     shown = _joined([view.object for view in views], False)
     cameras, files = tuple(view.camera for view in views), tuple(view.file for view in views)
-    return ViewFolder(images, cameras, masks, depths, shown, files, posed.warnings)
+    return ViewFolder(
+        images, cameras, masks, depths, shown, files, posed.warnings, posed.points, posed.point_colors
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +88,19 @@ class _View:
     object: np.ndarray | None  # bool [H, W]
 
 
-def _transforms(path: Path) -> Path:
-    """The file itself, or the one in the folder."""
+def _posed(path: Path) -> PosedImages:
+    """Of the file itself, or of what the folder has."""
     if not path.is_dir():
-        return path
+        return load_cameras(path)
     found = next((path / name for name in _FILES if (path / name).is_file()), None)
-    if found is None:
-        raise InvalidInput(f"{str(path)!r} has no transforms.json: nothing tells where its views were taken", _REMEDY)
-    return found
+    if found is not None:
+        return load_cameras(found)
+    if find_model(path) is not None:
+        return load_colmap(path)
+    raise InvalidInput(
+        f"{str(path)!r} has no transforms.json and no sparse/0 of COLMAP: nothing tells where its views were taken",
+        _REMEDY,
+    )
 
 
 def _load_view(posed: PosedImages, k: int, size: int, objects: Path | None) -> _View:
