@@ -86,7 +86,7 @@ def test_points_appear_where_colmap_projects_them(tmp_path: Path) -> None:
 def test_a_project_is_a_folder_of_views(tmp_path: Path) -> None:
     """From the project, from the model alone, with masks of either name; a transforms.json beside it goes first."""
     made = reconstruction()
-    made.lenses = dict.fromkeys(LENSES, ("SIMPLE_RADIAL", 40, 30, (50.0, 19.0, 16.0, 0.2)))
+    made.lenses = dict.fromkeys(LENSES, ("SIMPLE_RADIAL", 40, 30, (50.0, 19.0, 16.0, 0.6)))
     pictures(tmp_path / "images", made)
     write_text(tmp_path / "sparse/0", made)
     (tmp_path / "masks/shots").mkdir(parents=True)
