@@ -27,7 +27,7 @@ from weft_wire.errors import WireError
 from weft_wire.events import JobResult
 from weft_wire.jobs.views import DIMENSIONS
 
-__all__ = ["GivenViews", "add_views", "check_folder", "given_views"]
+__all__ = ["GivenViews", "add_views", "check_folder", "given_views", "write_views"]
 
 MESHES = (".glb", ".gltf", ".obj", ".ply")
 WRITTEN = (".glb", ".obj", ".png")  # what a mesh with new textures is written to
@@ -60,28 +60,10 @@ class GivenViews:
 
     def _write_views(self, result: JobResult) -> list[Path]:
         """The pictures, and the poses that they were edited with."""
-        from weft.io.images import save_image
-
-        images = result.arrays["view.images"]
-        names = self.names or tuple(f"{i:04d}" for i in range(len(images)))
-        frames = []
-        for name, image, pose, lens in zip(
-            names, images, result.arrays["camera.poses"], result.arrays["camera.intrinsics"], strict=True
-        ):
-            path = _picture(self.out, name)
-            path.parent.mkdir(exist_ok=True)
-            save_image(path, image)
-            keys = ("fl_x", "fl_y", "cx", "cy", "w", "h")
-            values = {key: float(value) for key, value in zip(keys, lens, strict=True)}
-            values |= {"w": int(lens[4]), "h": int(lens[5])}
-            frames.append({"file_path": f"images/{name}.png", **values, "transform_matrix": pose.tolist()})
-        document = {"camera_model": "PINHOLE", MARK: True, "frames": frames}
-        poses = self.out / POSES
-        poses.write_text(json.dumps(document, indent=1), encoding="utf-8")
-        written = {f"{name}.png" for name in names}
-        if left := [path for path in (self.out / "images").glob("*.png") if path.name not in written]:
-            say(f"note: {self.out / 'images'} holds {len(left)} more, of an earlier run")
-        return [poses]
+        images, poses, intrinsics = (
+            result.arrays[name] for name in ("view.images", "camera.poses", "camera.intrinsics")
+        )
+        return write_views(self.out, images, poses, intrinsics, self.names)
 
     def _tell_size(self, result: JobResult) -> None:
         """Photographs come back smaller, unless a size was asked for: nobody should find that out in a print."""
@@ -216,6 +198,30 @@ def _of_folder(arguments: argparse.Namespace, params: Any, objects: Path | None)
     return GivenViews(
         out, arrays | mesh_arrays(meshes), tuple(mesh.name for mesh in meshes), names, tuple(meshes), file
     )
+
+
+def write_views(
+    out: Path, images: np.ndarray, poses: np.ndarray, intrinsics: np.ndarray, names: Sequence[str] = ()
+) -> list[Path]:
+    """Pictures u1 [N, H, W, 3] and their poses into the folder `out`; numbered without `names`."""
+    from weft.io.images import save_image
+
+    names = names or tuple(f"{i:04d}" for i in range(len(images)))
+    frames = []
+    for name, image, pose, lens in zip(names, images, poses, intrinsics, strict=True):
+        path = _picture(out, name)
+        path.parent.mkdir(exist_ok=True)
+        save_image(path, image)
+        keys = ("fl_x", "fl_y", "cx", "cy", "w", "h")
+        values = {key: float(value) for key, value in zip(keys, lens, strict=True)}
+        values |= {"w": int(lens[4]), "h": int(lens[5])}
+        frames.append({"file_path": f"images/{name}.png", **values, "transform_matrix": pose.tolist()})
+    document = {"camera_model": "PINHOLE", MARK: True, "frames": frames}
+    (out / POSES).write_text(json.dumps(document, indent=1), encoding="utf-8")
+    written = {f"{name}.png" for name in names}
+    if left := [path for path in (out / "images").glob("*.png") if path.name not in written]:
+        say(f"note: {out / 'images'} holds {len(left)} more, of an earlier run")
+    return [out / POSES]
 
 
 def check_folder(out: Path) -> None:
