@@ -24,10 +24,11 @@ from weft.io.splat_compressed import is_compressed, read_compressed
 from weft.io.splat_dot import read_dot_splat, recolored_dot_splat, write_dot_splat
 from weft.io.splat_ply import edited_splat_ply, read_splat_ply, rewritten_splat_ply, write_splat_ply
 from weft.io.splat_spz import read_spz
+from weft.io.splatfacto import CHECKPOINT, read_splatfacto
 
 __all__ = ["SPLAT_SUFFIXES", "SplatFile", "load_splats", "save_edited_splats", "save_splats", "write_splats"]
 
-SPLAT_SUFFIXES = (".ply", ".splat", ".spz")
+SPLAT_SUFFIXES = (".ply", ".splat", ".spz", CHECKPOINT)
 _EXPORT = "export it again, for example from SuperSplat as a PLY"
 
 
@@ -36,7 +37,7 @@ class SplatFile:
     """The splats of a file, and what writing the rest of it back needs."""
 
     splats: Splats
-    form: str  # "ply", "compressed", "splat" or "spz"
+    form: str  # "ply", "compressed", "splat", "spz" or "checkpoint"
     source: bytes  # of the whole file
     notes: tuple[str, ...] = ()  # what could not be kept, one line each
 
@@ -73,6 +74,9 @@ def _read(data: bytes, suffix: str) -> tuple[Splats, str, tuple[str, ...]]:
         return read_dot_splat(data), "splat", ()
     if suffix == ".spz":
         return read_spz(data)
+    if suffix == CHECKPOINT:
+        splats, notes = read_splatfacto(data)
+        return splats, "checkpoint", notes
     if is_compressed(data):
         return read_compressed(data), "compressed", ()
     return read_splat_ply(data), "ply", ()
