@@ -69,11 +69,11 @@ class Scene(Protocol):
         ...
 
     def restart(
-        self, *, geometry: bool = True, rate: float = 1.0, changing: np.ndarray | None = None, anchor: float = 0.0
+        self, *, geometry: bool = True, rate: float = 1.0, trainable: np.ndarray | None = None, anchor: float = 0.0
     ) -> None:
         """Forget the optimiser's state, as an edit must that begins with loaded parameters. From here on nothing is
         relocated, added or pruned, and without `geometry` only colours change; `rate` scales the learning rates.
-        `changing`: bool [P], the `places` whose parameters may change; the others keep their bytes. `anchor`: weight of
+        `trainable`: bool [P], the `places` whose parameters may change; the others keep their bytes. `anchor`: weight of
         the mean square distance of the parameters to what they are now, added to the loss (Chen et al. 2024,
         "GaussianEditor"). Raises InvalidInput for what its kind cannot do."""
         ...
