@@ -73,8 +73,8 @@ class Scene(Protocol):
     ) -> None:
         """Forget the optimiser's state, as an edit must that begins with loaded parameters. From here on nothing is
         relocated, added or pruned, and without `geometry` only colours change; `rate` scales the learning rates.
-        `trainable`: bool [P], the `places` whose parameters may change; the others keep their bytes. `anchor`: weight of
-        the mean square distance of the parameters to what they are now, added to the loss (Chen et al. 2024,
+        `trainable`: bool [P], the `places` whose parameters may change; the others keep their bytes. `anchor`: weight
+        of the mean square distance of the parameters to what they are now, added to the loss (Chen et al. 2024,
         "GaussianEditor"). Raises InvalidInput for what its kind cannot do."""
         ...
 
