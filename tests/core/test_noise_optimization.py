@@ -1,0 +1,109 @@
+"""Noises that are moved to differ: the loss, its gradient, the shell; and couplings that are learned."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from weft.errors import InvalidInput
+from weft.methods.coupled_noise import coupled, equicorrelated, repulsive
+from weft.methods.learned_coupling import brightness_clusters, diversity, learned
+from weft.methods.noise_optimization import Contrast, contrasted, contrastive_loss
+from weft.noise import generator
+
+MIXING = torch.randn(3, 3, generator=generator(9))
+ALIKE = torch.eye(3) + 0.2 * MIXING  # what a member shows then still goes where its noise goes
+
+
+def estimate(noise: Tensor, mixing: Tensor = MIXING) -> Tensor:
+    """A differentiable denoiser that is not the identity: neighbours and channels mix."""
+    smooth = torch.nn.functional.avg_pool2d(noise, 3, 1, 1)
+    return torch.tanh(torch.einsum("ij,njhw->nihw", mixing.to(noise), smooth))
+
+
+def drawn(count: int = 4) -> Tensor:
+    return coupled(equicorrelated(count, 0.5), (3, 32, 32), generator(2))
+
+
+def test_the_loss_of_what_was_not_moved_is_in_closed_form() -> None:
+    """Equal members: z·z̄ = z·z' = 1, so L = log m; opposite ones: z·z' = -1."""
+    x = torch.randn(1, 3, 8, 8, generator=generator(0))
+    assert contrastive_loss(x.repeat(4, 1, 1, 1), x.repeat(4, 1, 1, 1), 8, 0.1).item() == pytest.approx(math.log(4))
+    both = torch.cat([x, -x])
+    assert contrastive_loss(both, both, 8, 0.5).item() == pytest.approx(math.log1p(math.exp(-4.0)), rel=1e-4)
+
+
+@pytest.mark.parametrize(("through", "mixing"), [(True, MIXING), (False, ALIKE)])
+def test_members_come_apart_and_stay_on_the_shell(through: bool, mixing: Tensor) -> None:
+    noises = drawn()
+    kept = noises.clone()
+    shown = partial(estimate, mixing=mixing)
+    *_, last = contrasted(noises, shown, Contrast(steps=8, rate=0.02, cells=8, through=through))
+    assert torch.equal(noises, kept)
+    before, after = (contrastive_loss(shown(x), shown(noises), 8, 0.1) for x in (noises, last.noises))
+    assert after < before
+    assert torch.allclose(last.noises.flatten(1).norm(dim=1), noises.flatten(1).norm(dim=1), rtol=1e-5)
+
+
+def test_gradients_pass_the_denoiser_only_where_asked() -> None:
+    """One small step of plain descent: with gradients through, the loss falls as autograd says."""
+    noises = drawn(3).double()
+
+    def loss_of(x: Tensor) -> Tensor:
+        return contrastive_loss(estimate(x), estimate(noises).detach(), 8, 0.1)
+
+    steps = {
+        through: next(iter(contrasted(noises, estimate, Contrast(1, 1e-6, 8, through=through, renormalised=False))))
+        for through in (True, False)
+    }
+    moving = noises.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(loss_of(moving), moving)
+    signs = {through: (step.noises - noises).sign() for through, step in steps.items()}
+    clear = gradient.abs() > 1e-9  # Adam's first step has the length of its rate everywhere
+    assert torch.equal(signs[True][clear], -gradient.sign()[clear])
+    assert not torch.equal(signs[False][clear], -gradient.sign()[clear])
+
+
+def test_no_steps_leave_everything() -> None:
+    assert list(contrasted(drawn(), estimate, Contrast(steps=0))) == []
+
+
+def test_diversity_learns_the_repulsive_matrix() -> None:
+    """Off the diagonal within 0.05, for a generator that is not the identity and from independent noises."""
+    start = equicorrelated(4, 0.0)
+    steps = list(learned(start, (2048,), lambda x: torch.tanh(2 * x), diversity, generator(1), steps=300))
+    found = steps[-1].coupling.correlation
+    assert np.abs(found - repulsive(4).correlation).max() < 0.05
+    assert np.mean([step.reward for step in steps[-20:]]) > np.mean([step.reward for step in steps[:20]])
+
+
+def test_clusters_of_brightness_learn_two_blocks() -> None:
+    reward = brightness_clusters(np.array([0, 0, 1, 1]))
+    *_, last = learned(equicorrelated(4, 0.0), (256,), lambda x: x + 0.1 * x**3, reward, generator(2))
+    correlation = last.coupling.correlation
+    assert min(correlation[0, 1], correlation[2, 3]) > 0.9
+    assert correlation[:2, 2:].max() < -0.5
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: Contrast(steps=-1), "-1 steps"),
+        (lambda: Contrast(temperature=0), "temperature 0"),
+        (lambda: list(contrasted(drawn(4)[:1], estimate, Contrast())), "nothing to differ from"),
+        (lambda: list(learned(repulsive(2), (3,), lambda x: x, diversity, generator(0), steps=0)), "learn nothing"),
+        (
+            lambda: list(learned(repulsive(2), (3,), lambda x: x, lambda x: (x * torch.nan).sum(), generator(0))),
+            "the reward is nan",
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(make: object, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says) as caught:
+        make()  # type: ignore[operator]
+    assert caught.value.hint
