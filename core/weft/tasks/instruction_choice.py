@@ -11,6 +11,7 @@ from weft.errors import InvalidInput
 from weft.methods.score_distillation import RULES, Distillation
 from weft.tasks.instruction import Instruction
 from weft.tasks.instruction_exemplar import ExemplarInstruction
+from weft.tasks.instruction_network import NetworkInstruction
 from weft.tasks.network import Network
 from weft.tasks.painting import choose_painter
 
@@ -33,9 +34,14 @@ def choose_instruction(
 ) -> tuple[Instruction, Distillation, dict[str, Any]]:
     """The model, how it goes, and what the report says of it. Arguments as in `weft_wire.jobs.distillation`: zeros mean
     what suits the model; `exemplar` f4 [h, w, 3] sRGB in [0, 1], or None: the material that the prompt names. A
-    `network` is loaded before (`Network.load`)."""
-    material, painter = choose_painter(prompt, exemplar, 1, 1.0)
-    instruction = ExemplarInstruction(painter.picture, fidelity=fidelity, pattern_scale=pattern_scale)
+    `network` is loaded before (`Network.load`), and keeps what its guidance lets it keep, whatever the `fidelity`."""
+    instruction: Instruction
+    if network is None:
+        material, painter = choose_painter(prompt, exemplar, 1, 1.0)
+        instruction = ExemplarInstruction(painter.picture, fidelity=fidelity, pattern_scale=pattern_scale)
+    else:
+        material = network.material(prompt)
+        instruction = NetworkInstruction(network, prompt, exemplar if network.sees_reference else None)
     settings = chosen_settings(
         instruction.defaults, rule=rule, repulsion=repulsion, iterations=iterations, rate=rate, noise_low=noise_low,
         noise_high=noise_high,

@@ -4,7 +4,7 @@ Score distillation edits with what InstructPix2Pix knows: three estimates of one
 
     u  unconditional          patches of the exemplar and of the sources, unguided
     s  given the source       the source itself, up to a shift (`models.aligned_source`)
-    y  source and exemplar    patches of the exemplar, guided by the source's lightness (`tasks.style_guides`)
+    y  source and exemplar    patches of the exemplar, guided by how light the source is (`rank_guides`)
 
     target  u + ω_s (s - u) + ω_y (y - s)        source  u + ω_s (s - u)
 
@@ -28,7 +28,7 @@ from weft.models.aligned_source import AlignedSource
 from weft.models.exemplar import Exemplar, ExemplarDenoiser, ExemplarSettings
 from weft.schedule import NoiseLevel, stable_diffusion
 from weft.tasks.phases import Painter
-from weft.tasks.style_guides import lightness_guides
+from weft.tasks.style_guides import rank_guides
 
 __all__ = ["ExemplarInstruction"]
 
@@ -82,7 +82,7 @@ class ExemplarInstruction:
         changing = np.ones(sources.shape[:3], bool) if masks is None else masks
         if not changing.any():
             raise InvalidInput("the masks are empty: nothing may change", "paint what may change white")
-        guides, own = lightness_guides(sources, changing, picture)
+        guides, own = rank_guides(sources, changing, picture)
         return _Triple(self, self.encode(sources), guides, Exemplar(picture, own), masks, seed)
 
 

@@ -6,6 +6,9 @@ chroma, moved by the Monge-Kantorovich map (Pitié & Kokaram 2007), the linear m
 that moves them least: what differs in hue alone is then painted in different colours, too. Both maps are found once
 over all views, so that views of one thing agree.
 
+*ranks*: lightness alone, on both sides as the part of all pixels that is darker. Nothing is raised and no hue counts:
+what is painted keeps the views' own tones, and views of one thing agree most. A difference means the same to all styles.
+
 *normals*: Fišer et al. 2016, "StyLit", in one frame of the world. In each camera's own frame, as there, views would be
 lit from different sides and contradict each other.
 """
@@ -20,7 +23,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from weft.geometry.camera import Camera
 from weft.tasks.painted_sphere import Sphere
 
-__all__ = ["continued", "lightness_guides", "normal_guides"]
+__all__ = ["continued", "lightness_guides", "normal_guides", "rank_guides"]
 
 _YCC = np.array([(0.299, 0.587, 0.114), (-0.1687, -0.3313, 0.5), (0.5, -0.4187, -0.0813)], np.float32).T
 _SMOOTHING = 0.01  # of the style's shorter side: bristles and grain are no lightness
@@ -44,6 +47,22 @@ def lightness_guides(images: np.ndarray, mask: np.ndarray, style: np.ndarray) ->
     moved = _moved(ycc, ycc[mask], own.reshape(-1, 3))
     moved[..., 0] = _ranked(ycc[..., 0], ycc[..., 0][mask], own[..., 0])
     return _channels(moved), _channels(own)
+
+
+def rank_guides(images: np.ndarray, mask: np.ndarray, style: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One channel f4 [N, H, W, 1] of the views and f4 [h, w, 1] of the style: the rank of each pixel's lightness, from
+    -1, the darkest, to 1. Arguments and what makes no difference as in `lightness_guides`."""
+    radius = _SMOOTHING * min(style.shape[:2])
+    own = gaussian_filter(style, (radius, radius, 0), mode="reflect") @ _YCC[:, 0]
+    luminance = images @ _YCC[:, 0]
+    return _ranks(luminance, luminance[mask])[..., None], _ranks(own, own)[..., None]
+
+
+def _ranks(values: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Share of those `among` them that are below each value less the share above, f4; equal values stay equal."""
+    ordered = np.sort(among, axis=None)
+    below, above = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return ((below + above) / len(ordered) - 1).astype(np.float32)
 
 
 def _channels(ycc: np.ndarray) -> np.ndarray:
