@@ -87,6 +87,9 @@ class SplatScene:
             summed += parameter_gradients(self._draw(camera), wanted, geometry=self.optimiser.geometry)
         self._learn(summed, step, total, seed)
 
+    def places(self) -> np.ndarray:
+        return self.parameters[:, :SCALE].copy()
+
     def restart(
         self, *, geometry: bool = True, rate: float = 1.0, trainable: np.ndarray | None = None, anchor: float = 0.0
     ) -> None:
