@@ -7,6 +7,8 @@ copies values (nearest lookup) and never mixes them. Bilinear lookup would lower
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,19 +16,49 @@ from torch import Tensor
 
 from weft.errors import InvalidInput
 
-__all__ = ["CanonicalNoise", "gaussian", "generator", "projected", "whitened"]
+__all__ = ["CanonicalNoise", "Variant", "gaussian", "generator", "projected", "whitened"]
+
+
+class Variant(int):
+    """The seed of one of several variants of a thing, whose noises are coupled: ε = Σ_j row_j ξ_j, with ξ_j the same
+    for all of them (`methods.coupled_noise` makes rows). Whatever else a seed decides is the same for all, too."""
+
+    row: tuple[float, ...]  # of length 1: every noise stays N(0, I)
+
+    def __new__(cls, seed: int, row: Sequence[float]) -> Variant:
+        variant = super().__new__(cls, seed)
+        variant.row = tuple(map(float, row))
+        return variant
+
+
+class _Mixture(torch.Generator):
+    """The generator of a variant: what is drawn from it by `gaussian` is a mixture of what its parts draw."""
+
+    parts: list[torch.Generator]
+    row: tuple[float, ...]
 
 
 def generator(seed: int, *stream: int, device: torch.device | str = "cpu") -> torch.Generator:
     """A generator for `seed`; each `stream` (a phase, a variant, …) is independent of all others of that seed."""
     if seed < 0 or min(stream, default=0) < 0:
         raise InvalidInput(f"seed {seed} with stream {stream} is negative", "seeds and streams count from 0")
+    if isinstance(seed, Variant):
+        mixture = _Mixture(device)
+        mixture.row = seed.row
+        mixture.parts = [generator(int(seed), *stream, part, device=device) for part in range(len(seed.row))]
+        return mixture
     state = np.random.SeedSequence(seed, spawn_key=stream).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(state[0] >> np.uint64(1)))
 
 
 def gaussian(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """N(0, I), float32, on the generator's device."""
+    if isinstance(generator, _Mixture):
+        total = torch.zeros(shape, dtype=torch.float64, device=generator.device)
+        for weight, part in zip(generator.row, generator.parts, strict=True):
+            if weight:
+                total += weight * gaussian(shape, part)
+        return total.float()
     return torch.randn(shape, generator=generator, device=generator.device)
 
 

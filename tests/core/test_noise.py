@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from weft.errors import InvalidInput
-from weft.noise import CanonicalNoise, gaussian, generator, projected, whitened
+from weft.methods.coupled_noise import equicorrelated, repulsive
+from weft.noise import CanonicalNoise, Variant, gaussian, generator, projected, whitened
 
 VIEW = (3, 48, 48)
 ROWS = math.prod(VIEW)
@@ -162,3 +163,27 @@ def test_canonical_noise_refuses_maps_that_do_not_fit():
         CanonicalNoise(np.zeros(7, np.int32), 1, (1, 2, 4))
     with pytest.raises(InvalidInput, match="cell 9 is not among the 9 cells"):
         CanonicalNoise(np.full(8, 9, np.int32), 9, (1, 2, 4))
+
+
+@pytest.mark.parametrize("rho", [1.0, 0.3, 0.0, -1 / 3])
+def test_variants_of_a_seed_are_white_and_as_correlated_as_their_rows(rho: float):
+    coupling = equicorrelated(4, rho)
+    drawn = [gaussian((3, 96, 96), generator(Variant(5, row), 2)) for row in coupling.matrix]
+    for each in drawn:
+        assert_white(each)
+    flat = torch.stack(drawn).double().flatten(1)
+    measured = (flat @ flat.T / flat.shape[1]).numpy()
+    assert np.abs(measured - coupling.correlation).max() < 5 / math.sqrt(flat.shape[1])
+
+
+def test_variants_share_what_lies_under_all_views_and_repel_there():
+    noise = CanonicalNoise(index_map(500), 500, VIEW)
+    drawn = [noise(3, generator(Variant(1, row), 7)) for row in repulsive(3).matrix]
+    assert torch.stack(drawn).sum(0).abs().max() < 1e-5
+    assert torch.equal(drawn[0], noise(3, generator(Variant(1, repulsive(3).matrix[0]), 7)))
+    assert not torch.equal(drawn[0], noise(3, generator(Variant(2, repulsive(3).matrix[0]), 7)))
+
+
+def test_a_variant_is_its_seed_to_all_else():
+    assert Variant(5, [1.0]) == 5
+    assert np.random.default_rng(Variant(5, [0.6, 0.8])).random() == np.random.default_rng(5).random()
