@@ -107,7 +107,7 @@ class Crew:
         self._job = Assignment(row, time.monotonic())
         inputs = {ref.name: to_mapping(ref) for ref in row.submit.arrays}
         for ref in (self._store.results(row.number) or {"arrays": ()})["arrays"]:
-            if self._options.tasks[row.submit.task].takes(ref["name"]):  # goes on where an earlier attempt ended
+            if ref["name"] in self._options.tasks[row.submit.task].resumes:  # goes on where an attempt ended
                 inputs[ref["name"]] = ref
         arrays = [{**ref, "path": str(self._blobs.path(row.owner, ref["sha256"]))} for ref in inputs.values()]
         self._worker.send(

@@ -48,6 +48,7 @@ PRACTICE = Task(
         ArraySpec("done.<i>", "f4", ("D",), "how many steps are done"),
     ),
     dimensions={"N": (1, 1 << 28), "M": (1, 1 << 28), "H": (1, 8192), "W": (1, 8192)},
+    resumes=("done.0",),
 )
 
 

@@ -41,7 +41,7 @@ class Warning:
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
     """What the result would be if the job ended now, as far as it is worth keeping. A job that is stopped or fails
-    leaves its last one; one that begins again, because its worker died, is given the arrays as inputs of their names.
+    leaves its last one; one that begins again, because its worker died, may be given the arrays as inputs.
     """
 
     arrays: dict[str, np.ndarray]  # by the names of the declaration's results

@@ -57,4 +57,5 @@ FIT = Task(
     dimensions=scenes.DIMENSIONS,
     together=(("camera.poses", "camera.intrinsics"), ("points.positions", "points.colors")),
     check=_check,
+    resumes=("scene",),
 )

@@ -16,7 +16,8 @@ __all__ = ["Task", "check_inputs", "group_of"]
 class Task:
     """One kind of job. `dimensions`: least and greatest size of every named dimension; `together`: names that only
     make sense in company; `least`: how many objects of a kind ("mesh") there must be, if not one; `check(params,
-    names)` raises what no single field can know."""
+    names)` raises what no single field can know; `resumes`: inputs that a checkpoint's arrays take the place of when
+    the job begins again."""
 
     name: str
     help: str
@@ -27,10 +28,7 @@ class Task:
     together: tuple[tuple[str, ...], ...] = ()
     least: Mapping[str, int] = field(default_factory=dict)
     check: Callable[[Any, frozenset[str]], None] = lambda params, names: None
-
-    def takes(self, name: str) -> bool:
-        """Whether there is an input of that name."""
-        return any(spec.matches(name) for spec in self.inputs)
+    resumes: tuple[str, ...] = ()
 
     def spec_of(self, name: str) -> ArraySpec:
         """The declaration behind the array `name`; unknown names raise."""
