@@ -7,7 +7,7 @@ that moves them least: what differs in hue alone is then painted in different co
 over all views, so that views of one thing agree.
 
 *ranks*: lightness alone, on both sides as the part of all pixels that is darker. Nothing is raised and no hue counts:
-what is painted keeps the views' own tones, and views of one thing agree most. A difference means the same to all styles.
+what is painted keeps the views' own tones, and views of one thing agree most. A difference means the same to any style.
 
 *normals*: Fišer et al. 2016, "StyLit", in one frame of the world. In each camera's own frame, as there, views would be
 lit from different sides and contradict each other.
