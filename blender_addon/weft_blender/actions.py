@@ -1,4 +1,4 @@
-"""Small things to do with a task's inputs and results: a mask to paint on, a panorama as the World."""
+"""Small things to do with a task's inputs and results: a mask to paint on, a panorama as the World, splats before."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import bpy
 from .errors import SceneError
 from .operators import WeftOperator
 from .slots import former_material
+from .splat_copies import exchange, former_mesh, latter_mesh
 from .tasks import TASKS
 from .textures import check_texture, node_of
 from .world import former_world, keep_former, put_back, use_as_world
@@ -62,7 +63,8 @@ class WEFT_OT_use_as_world(WeftOperator):
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
 
     def act(self, context: bpy.types.Context) -> None:
-        image = TASKS["panorama"].settings_of(context.scene).result
+        task = "edit_panorama" if context.scene.weft_task == "edit_panorama" else "panorama"
+        image = TASKS[task].settings_of(context.scene).result
         if image is None:
             raise SceneError("no_panorama", "there is no panorama yet", "make one first")
         use_as_world(context.scene, image)
@@ -84,4 +86,19 @@ class WEFT_OT_restore_world(WeftOperator):
         put_back(context.scene)
 
 
-CLASSES = (WEFT_OT_paint_mask, WEFT_OT_use_as_world, WEFT_OT_restore_world)
+class WEFT_OT_exchange_splats(WeftOperator):
+    """Show the splats as they were before the last edit, or as they are after it"""
+
+    bl_idname = "weft.exchange_splats"
+    bl_label = "Before / After"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return former_mesh(context.object) is not None or latter_mesh(context.object) is not None
+
+    def act(self, context: bpy.types.Context) -> None:
+        exchange(context.object)
+
+
+CLASSES = (WEFT_OT_paint_mask, WEFT_OT_use_as_world, WEFT_OT_restore_world, WEFT_OT_exchange_splats)

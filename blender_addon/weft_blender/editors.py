@@ -9,7 +9,7 @@ import bpy
 
 from .before import remember, undone_by
 
-__all__ = ["show_in_editors"]
+__all__ = ["show_in_editors", "showing"]
 
 
 def editors() -> Iterator[Any]:
@@ -30,8 +30,12 @@ def show_in_editors(image: bpy.types.Image, job_id: str) -> None:
         space.image = image
 
 
+def showing(image: Any) -> list[Any]:
+    """The editors that show `image`."""
+    return [space for space in editors() if space.image == image]
+
+
 @undone_by("editor")
 def show_former(image: Any, memory: Any) -> None:
-    for space in editors():
-        if space.image == image:
-            space.image = memory.get("image")
+    for space in showing(image):
+        space.image = memory.get("image")

@@ -11,7 +11,7 @@ from .editors import show_in_editors
 from .images import image_of, pack, paint
 from .tags import tagged
 
-__all__ = ["RESULT", "Picture", "finish_picture", "show_picture"]
+__all__ = ["RESULT", "Picture", "finish_picture", "keep_result", "opened", "show_picture"]
 
 RESULT = bpy.props.PointerProperty(name="Result", type=bpy.types.Image, description="The latest result")
 
@@ -42,15 +42,20 @@ def finish_picture(
     """The image with the result, which the scene's `settings` (a property of scenes) keep."""
     image = opened(job_id, index, target)
     pack(image, png, {**parameters, "object": target.name})
-    scene = bpy.data.scenes.get(target.scene)
+    keep_result(image, target.scene, settings)
+    return image
+
+
+def keep_result(image: bpy.types.Image, scene_name: str, settings: str) -> None:
+    """Let the `settings` of the scene keep `image` as their latest result, and the file the one before."""
+    scene = bpy.data.scenes.get(scene_name)
     if scene is None:
         image.use_fake_user = True
-    else:
-        former = getattr(scene, settings).result
-        getattr(scene, settings).result = image
-        if former is not None and former.users == 0:
-            former.use_fake_user = True
-    return image
+        return
+    former = getattr(scene, settings).result
+    getattr(scene, settings).result = image
+    if former is not None and former.users == 0:
+        former.use_fake_user = True
 
 
 def opened(job_id: str, index: int, target: Picture) -> bpy.types.Image:

@@ -15,6 +15,7 @@ from . import (
     model_rows,
     operators,
     panel,
+    photo_operators,
     preferences,
     properties,
     server_process,
@@ -31,6 +32,7 @@ CLASSES = (
     *actions.CLASSES,
     *illusion_plane.CLASSES,
     *splat_operators.CLASSES,
+    *photo_operators.CLASSES,
     *model_operators.CLASSES,
     *model_rows.CLASSES,
     *panel.CLASSES,
@@ -45,6 +47,7 @@ def register() -> None:
     bpy.types.Scene.weft_task = properties.TASK
     bpy.types.WindowManager.weft_progress = properties.PROGRESS
     splat_operators.add_to_menus()
+    photo_operators.add_to_menus()
     handlers.register()
     atexit.register(at_exit())
 
@@ -59,6 +62,7 @@ def unregister() -> None:
     atexit.unregister(at_exit())
     leave()
     handlers.unregister()
+    photo_operators.remove_from_menus()
     splat_operators.remove_from_menus()
     for name in (*properties.SETTINGS, "weft_task"):
         delattr(bpy.types.Scene, name)

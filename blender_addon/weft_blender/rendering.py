@@ -18,7 +18,7 @@ import numpy as np
 from .errors import SceneError
 from .images import read_bytes
 
-__all__ = ["passing", "passing_scene", "rendered_bytes", "rendered_light", "use_engine"]
+__all__ = ["look_plain", "passing", "passing_scene", "rendered_bytes", "rendered_light", "use_engine"]
 
 RESULT = "Render Result"  # the image in which Blender keeps what it has rendered
 MOST_SAMPLES = 64

@@ -17,6 +17,7 @@ import numpy as np
 from .errors import SceneError
 from .export import Surface, read_surface
 from .images import read_bytes
+from .masks import check_white, mask_values
 from .slots import former_material
 from .task import Collected
 from .textures import check_texture, layer_of, node_of
@@ -118,12 +119,8 @@ def check_uv(label: str, vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray
 
 def add_masks(collected: Collected, mask: bpy.types.Image | None) -> None:
     """The mask for every part. Raises SceneError unless it is as large as all textures, and not black."""
-    if mask is None or not mask.size[0] * mask.size[1]:
-        raise SceneError("no_mask", "there is no mask", "choose an image, press Paint Mask, or set Where to All")
-    flat = np.empty(mask.size[0] * mask.size[1] * 4, np.float32)
-    mask.pixels.foreach_get(flat)
-    rgba = np.nan_to_num(flat.reshape(mask.size[1], mask.size[0], 4)[::-1])
-    values = np.rint(255 * np.clip(rgba[..., :3].max(axis=2) * rgba[..., 3], 0, 1)).astype(np.uint8)
+    values = mask_values(mask, "choose an image, press Paint Mask, or set Where to All")
+    assert mask is not None
     for index, part in enumerate(collected.targets):
         height, width = collected.arrays[f"mesh.{index}.texture"].shape[:2]
         if values.shape != (height, width):
@@ -134,5 +131,4 @@ def add_masks(collected: Collected, mask: bpy.types.Image | None) -> None:
                 "scale the mask with Image > Resize, or press Paint Mask for a new one",
             )
         collected.arrays[f"mesh.{index}.mask"] = values
-    if not values.any():
-        raise SceneError("empty_mask", f"the mask '{mask.name}' is black", "paint white what may change")
+    check_white(values, mask.name)

@@ -15,7 +15,7 @@ import numpy as np
 from .nodes import tree_of
 from .splat_mesh import COLOUR, columns
 
-__all__ = ["MODIFIER", "add_display", "euler_angles"]
+__all__ = ["MODIFIER", "add_display", "add_shapes", "euler_angles"]
 
 MODIFIER = "Weft Splats"  # also the names of the node group and of the material
 ROTATION, SIZE = "weft_rotation", "weft_size"  # attributes: Euler angles XYZ, extent along the turned axes

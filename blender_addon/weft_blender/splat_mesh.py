@@ -15,7 +15,22 @@ from .errors import SceneError
 from .pixels import to_linear
 from .splat_ply import NEEDED, PlyFile, parse_header
 
-__all__ = ["COLOUR", "arrays_of", "check_splats", "columns", "file_of", "fill", "paint_splats", "recolour", "rgb_of"]
+__all__ = [
+    "COLOUR",
+    "HEADER",
+    "arrays_of",
+    "check_splats",
+    "columns",
+    "file_of",
+    "fill",
+    "get",
+    "paint_splats",
+    "put",
+    "recolour",
+    "rgb_of",
+    "sent",
+    "usual_header",
+]
 
 COLOUR = "weft_color"  # the attribute that the viewport shows
 HEADER = "weft_ply"  # on meshes: the header of the file
@@ -108,9 +123,14 @@ def arrays_of(obj: bpy.types.Object) -> dict[str, np.ndarray]:
     return {
         "splats.means": means,
         "splats.quaternions": quaternions,
-        "splats.log_scales": np.clip(scales, -LARGEST, LARGEST),
-        "splats.logits": np.clip(logits, -LARGEST, LARGEST),
+        "splats.log_scales": sent(scales),
+        "splats.logits": sent(logits),
     }
+
+
+def sent(values: np.ndarray) -> np.ndarray:
+    """Logits and log-scales as they are sent."""
+    return np.clip(values, -LARGEST, LARGEST)
 
 
 def rgb_of(dc: np.ndarray) -> np.ndarray:

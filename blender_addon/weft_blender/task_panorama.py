@@ -41,6 +41,7 @@ class PanoramaTask(SceneTask):
     rows = (("width", "Width"), ("steps", "Steps"), ("seed", "Seed"))
     more = (("window", "Views"), ("pattern_scale", "Scale"), ("case", "Case"))
     unheeded = frozenset({"view_attention"})
+    alike = False  # whether the new World is as the old one but for its image
 
     def has_geometry(self, settings: Any) -> bool:
         return settings.around
@@ -108,7 +109,7 @@ class PanoramaTask(SceneTask):
         image = show_picture(job_id, index, target, prepared)
         scene = bpy.data.scenes.get(target.scene)
         if target.world and scene is not None:
-            use_as_world(scene, image, job_id)
+            use_as_world(scene, image, job_id, alike=self.alike)
         return True
 
     def show_result(self, job_id: str, index: int, target: Picture, prepared: bytes, parameters: dict[str, Any]) -> str:
@@ -117,7 +118,7 @@ class PanoramaTask(SceneTask):
         if scene is None:
             return f"the scene '{target.scene}' is gone: the panorama is kept as the image '{image.name}'"
         if target.world:
-            use_as_world(scene, image, job_id)
+            use_as_world(scene, image, job_id, alike=self.alike)
             keep_former(scene)
         return ""
 

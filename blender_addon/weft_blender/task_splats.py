@@ -16,16 +16,15 @@ import numpy as np
 
 from weft_wire.jobs import SPLAT_TEXTURE, SplatTextureParams
 
-from .before import remember, undone_by
 from .errors import SceneError
 from .export import Target
 from .pixels import to_linear
-from .splat_display import add_display
+from .splat_copies import copy_for, keep_former
 from .splat_mesh import arrays_of, check_splats, paint_splats, recolour, rgb_of
-from .tags import PARAMETERS, tag, tagged, weft_name
+from .tags import PARAMETERS, tagged
 from .task import Collected, SceneTask
 
-__all__ = ["SplatTask"]
+__all__ = ["SplatTask", "draw_files", "mark", "to_frame"]
 
 
 class SplatTask(SceneTask):
@@ -41,9 +40,7 @@ class SplatTask(SceneTask):
         return super().button(context).replace(self.label, "Texture", 1)
 
     def draw_result(self, layout: Any, context: Any) -> None:
-        row = layout.row(align=True)
-        row.operator("weft.import_splats", text="Import", icon="IMPORT")
-        row.operator("weft.export_splats", text="Export", icon="EXPORT")
+        draw_files(layout)
 
     def show(self, context: Any) -> None:
         space = context.space_data
@@ -77,7 +74,7 @@ class SplatTask(SceneTask):
         return [(dc, to_linear(np.clip(rgb_of(dc), 0, 1)))]
 
     def show_preview(self, job_id: str, index: int, target: Target, prepared: np.ndarray) -> bool:
-        mesh = mesh_of(target.object, job_id, index)
+        mesh = copy_for(target.object, job_id, index)
         if mesh is None or len(prepared) < len(mesh.vertices):
             return False
         recolour(mesh, prepared)
@@ -85,18 +82,31 @@ class SplatTask(SceneTask):
 
     def show_result(self, job_id: str, index: int, target: Target, prepared: Any, parameters: dict[str, Any]) -> str:
         dc, linear = prepared
-        mesh = mesh_of(target.object, job_id, index) or tagged(bpy.data.meshes, job_id, index)
+        mesh = copy_for(target.object, job_id, index) or tagged(bpy.data.meshes, job_id, index)
         if mesh is None:
             return f"'{target.object}' is gone: nothing can take its new colours"
         if len(mesh.vertices) != len(dc):
             return f"'{target.object}' now has {len(mesh.vertices)} splats instead of {len(dc)}: it stays as it was"
         paint_splats(mesh, dc)
         recolour(mesh, linear)
-        mesh[PARAMETERS] = json.dumps({**parameters, "object": target.object}, sort_keys=True)
-        if target.object not in bpy.data.objects:
-            mesh.use_fake_user = True
-            return f"'{target.object}' is gone: its splats are kept as the mesh '{mesh.name}'"
+        keep_former(mesh)
+        return mark(mesh, target.object, parameters)
+
+
+def mark(mesh: bpy.types.Mesh, name: str, parameters: dict[str, Any]) -> str:
+    """Let the copy count as finished; a warning where the object called `name` is gone."""
+    mesh[PARAMETERS] = json.dumps({**parameters, "object": name}, sort_keys=True)
+    if name in bpy.data.objects:
         return ""
+    mesh.use_fake_user = True
+    return f"'{name}' is gone: its splats are kept as the mesh '{mesh.name}'"
+
+
+def draw_files(layout: Any) -> None:
+    """Buttons for splats from and to files."""
+    row = layout.row(align=True)
+    row.operator("weft.import_splats", text="Import", icon="IMPORT")
+    row.operator("weft.export_splats", text="Export", icon="EXPORT")
 
 
 def to_frame(poses: np.ndarray, obj: bpy.types.Object) -> np.ndarray:
@@ -113,35 +123,3 @@ def to_frame(poses: np.ndarray, obj: bpy.types.Object) -> np.ndarray:
     moved = np.linalg.inv(matrix) @ poses
     moved[:, :3, :3] *= scale
     return moved.astype(np.float32)
-
-
-def mesh_of(name: str, job_id: str, index: int) -> bpy.types.Mesh | None:
-    """The copy of the object's mesh that the job paints, made at the first call; None when the object is gone."""
-    obj = bpy.data.objects.get(name)
-    if obj is None or obj.type != "MESH":
-        return None
-    mesh = tagged(bpy.data.meshes, job_id, index)
-    if mesh is None:
-        former = obj.data
-        mesh = former.copy()
-        mesh.name, mesh.use_fake_user = weft_name(former.name), False
-        if PARAMETERS in mesh:
-            del mesh[PARAMETERS]
-        tag(mesh, job_id, index)
-    if obj.data != mesh:
-        mode = obj.mode
-        if mode == "EDIT":  # Blender exchanges no mesh that is being edited
-            bpy.ops.object.mode_set(mode="OBJECT")
-        former, obj.data = obj.data, mesh
-        remember(obj, job_id, "mesh", mesh=former, modifier=add_display(obj))
-    return mesh
-
-
-@undone_by("mesh")
-def give_back(obj: Any, memory: Any) -> None:
-    """Give `obj` its former mesh back."""
-    if memory.get("mesh") is not None:
-        obj.data = memory["mesh"]
-    modifier = obj.modifiers.get(memory.get("modifier") or "")
-    if modifier is not None:
-        obj.modifiers.remove(modifier)

@@ -5,6 +5,10 @@ from __future__ import annotations
 
 from .errors import SceneError
 from .task import SceneTask
+from .task_edit_panorama import EditPanoramaTask
+from .task_edit_scene import EditSceneTask
+from .task_edit_video import EditVideoTask
+from .task_fit import FitTask
 from .task_illusion import IllusionTask
 from .task_move import MoveTask
 from .task_panorama import PanoramaTask
@@ -27,6 +31,10 @@ TASKS: dict[str, SceneTask] = {
         RelightTask(),
         StylizeTask(),
         MoveTask(),
+        EditPanoramaTask(),
+        EditVideoTask(),
+        FitTask(),
+        EditSceneTask(),
     )
 }
 

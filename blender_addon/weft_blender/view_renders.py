@@ -17,7 +17,7 @@ from .errors import SceneError
 from .rendering import passing_scene, rendered_bytes, use_engine
 from .view_cameras import ALL_AROUND, ring_cameras, scene_cameras
 
-__all__ = ["check_rendered", "render_views"]
+__all__ = ["check_rendered", "progress", "render_views"]
 
 UNIT = 8  # px: sides are multiples, or the views would be resized
 LEAST = 32  # px a side

@@ -15,11 +15,18 @@ __all__ = ["former_world", "keep_former", "put_back", "use_as_world", "wears"]
 IMAGE, FORMER = "weft_image", "weft_former"  # on worlds: what they show, and which world they took the place of
 
 
-def use_as_world(scene: bpy.types.Scene, image: bpy.types.Image, job_id: str = "") -> None:
-    """Show `image`, whose middle looks towards +X, around `scene`; until a job ends, if one is named."""
+def use_as_world(scene: bpy.types.Scene, image: bpy.types.Image, job_id: str = "", *, alike: bool = False) -> None:
+    """Show `image`, whose middle looks towards +X, around `scene`; until a job ends, if one is named. `alike`: turned
+    and lit as the World was whose image it takes the place of."""
     if wears(scene, image):
         return
-    world = next((world for world in bpy.data.worlds if world.get(IMAGE) == image), None) or make_world(image)
+    world = next((world for world in bpy.data.worlds if world.get(IMAGE) == image), None)
+    if world is None:
+        world = copy_of(scene.world, image) if alike and scene.world is not None else make_world(image)
+        world[IMAGE] = image
+        for key in (JOB, INDEX):
+            if key in image:
+                world[key] = image[key]
     if job_id:
         remember(scene, job_id, "world", world=scene.world)
     former = former_world(scene) if scene.world is not None and IMAGE in scene.world else scene.world
@@ -58,10 +65,6 @@ def restore_world(scene: Any, memory: Any) -> None:
 def make_world(image: bpy.types.Image) -> bpy.types.World:
     """A world whose background is `image`."""
     world = bpy.data.worlds.new(image.name)
-    world[IMAGE] = image
-    for key in (JOB, INDEX):
-        if key in image:
-            world[key] = image[key]
     nodes, links = tree_of(world).nodes, tree_of(world).links
     background = next(node for node in nodes if node.type == "BACKGROUND")
     picture = nodes.new("ShaderNodeTexEnvironment")
@@ -69,4 +72,14 @@ def make_world(image: bpy.types.Image) -> bpy.types.World:
     x, y = background.location
     picture.location = (x - 320, y)
     links.new(picture.outputs["Color"], background.inputs["Color"])
+    return world
+
+
+def copy_of(former: bpy.types.World, image: bpy.types.Image) -> bpy.types.World:
+    """A copy of the world with `image` where it shows one."""
+    world = former.copy()
+    world.name, world.use_fake_user = image.name, False
+    for node in tree_of(world).nodes:
+        if node.type == "TEX_ENVIRONMENT" and node.image is not None:
+            node.image = image
     return world

@@ -24,10 +24,15 @@ from weft.errors import InvalidInput
 from weft.models.cards import CARDS
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
 from weft_server.able import models_now
+from weft_wire.jobs import EDIT_PANORAMA, EDIT_SCENE, EDIT_VIDEO, FIT, TASKS
+
+for _task in (EDIT_PANORAMA, EDIT_VIDEO, FIT, EDIT_SCENE):
+    TASKS.setdefault(_task.name, _task)
 
 PREVIEW = 1024  # pixels
 HERE = ("sd15", "sdxl", "instruct-pix2pix", "ic-light-background", "sd3.5-medium")
 ABSENT = {("sdxl", f"control:{kind}") for kind in ("depth", "normal", "canny")}
+RED = (1.5, -1.5, -1.5)  # harmonics of degree 0
 MATERIAL = {"name": "practice", "exact": False, "note": "no material fits; a photograph would"}
 VIEWS = {
     "identity": lambda image: image,
@@ -129,6 +134,58 @@ def views(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[st
     yield Result(results, {"arrays": told, "labels": labels, "params": params, "transform": transform})
 
 
+def edit_panorama(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]) -> Iterator[Event]:
+    """Inverted where it may change; region 1 red, region 2 green."""
+    image = arrays["image"]
+    allowed = arrays.get("mask", np.ones(image.shape[:2], np.uint8))[..., None] > 0
+    edited = np.where(allowed, 255 - image, image)
+    for i, colour in enumerate(((255, 0, 0), (0, 255, 0))):
+        if f"region.{i}.mask" in arrays:
+            edited[arrays[f"region.{i}.mask"] > 0] = colour
+    yield from steps(params, [lambda t: edited / 255])
+    yield Result({"panorama": edited}, {"arrays": sorted(arrays)})
+
+
+def edit_video(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]) -> Iterator[Event]:
+    """Inverted where it may change."""
+    frames = arrays["frames"]
+    allowed = arrays.get("masks", np.ones(frames.shape[:3], np.uint8))[..., None] > 0
+    yield from steps(params, [lambda t: frames[0] / 255])
+    yield Result({"frames": np.where(allowed, 255 - frames, frames)}, {"arrays": sorted(arrays)})
+
+
+def fit(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]) -> Iterator[Event]:
+    """A splat where each camera is, of degree 1."""
+    places = arrays["camera.poses"][:, :3, 3]
+    count = len(places)
+    splats = {
+        "splats.means": places,
+        "splats.quaternions": np.tile([1, 0, 0, 0], (count, 1)).astype(np.float32),
+        "splats.log_scales": np.full((count, 3), -3, np.float32),
+        "splats.logits": np.full(count, 2, np.float32),
+        "splats.sh": np.random.default_rng(0).normal(size=(count, 4, 3)).astype(np.float32),
+    }
+    yield from steps(params, [lambda t: arrays["view.images"][0] / 255])
+    yield Result({**splats, "view.images": arrays["view.images"]}, {"intrinsics": arrays["camera.intrinsics"].tolist()})
+
+
+def edit_scene(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]) -> Iterator[Event]:
+    """Splats that are selected, or all, become red; moved and one of them lost where everything may change."""
+    splats = {name: array.copy() for name, array in arrays.items() if name.startswith("splats.")}
+    count = len(splats["splats.means"])
+    chosen = arrays.get("region.selected", np.ones(count, np.uint8)) > 0
+    splats["splats.sh"][chosen] = 0
+    splats["splats.sh"][chosen, 0] = RED
+    rows = np.zeros((-(-count // 1024), 1024, 3), np.float32)
+    rows.reshape(-1, 3)[:count] = np.clip(0.5 + 0.28209479177387814 * splats["splats.sh"][:, 0], 0, 1)
+    yield from steps(params, [lambda t: gradient(32, 64, t), lambda t: rows])
+    if params["change"] == "all":
+        splats = {name: array[1:] for name, array in splats.items()}
+        splats["splats.means"] += 1
+    told = {name: array.tolist() for name, array in arrays.items() if name.startswith(("mesh.", "camera."))}
+    yield Result({**splats, "view.images": np.zeros((2, 16, 16, 3), np.uint8)}, {"up": params["up"], **told})
+
+
 def unload(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]) -> Iterator[Event]:
     """What it says it has loaded: two variants of one model, and another."""
     held = {"sd15": [2_100_000_000, 2_300_000_000], "sdxl": [7_000_000_000]}
@@ -139,18 +196,18 @@ def unload(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[s
 
 def steps(params: dict[str, Any], previews: list[Any]) -> Iterator[Event]:
     """What every task does before its result: as its prompt says."""
-    prompt = params.get("prompt", params.get("prompt_1"))
+    prompt = params.get("prompt", params.get("prompt_1", "stream"))
     if prompt == "refuse":
         raise InvalidInput("no material is called 'refuse'", "try 'stone'")
     if prompt == "die":
         os._exit(9)
     yield Warning("this is practice", "nothing is at stake")
-    for step in range(1, params["steps"] + 1):
+    total = params.get("steps") or params.get("iterations") or 3
+    for step in range(1, total + 1):
         time.sleep(0.1 if prompt == "stream" else 1.0 if prompt == "wait" else 0.0)
-        yield Progress("denoising", step, params["steps"])
+        yield Progress("denoising", step, total)
         for index, preview in enumerate(previews):
-            image = np.ascontiguousarray(preview(step / params["steps"]), np.float32)
-            yield Preview(index, image, step, params["steps"])
+            yield Preview(index, np.ascontiguousarray(preview(step / total), np.float32), step, total)
 
 
 def gradient(height: int, width: int, blue: float) -> np.ndarray:
@@ -172,6 +229,10 @@ RUNNERS = {
     "relight": views,
     "stylize": views,
     "move": views,
+    "edit_panorama": edit_panorama,
+    "edit_video": edit_video,
+    "fit": fit,
+    "edit_scene": edit_scene,
     "unload": unload,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ import numpy as np
 import pytest
 
 from weft_wire.jobs import (
+    EditPanoramaParams,
+    EditSceneParams,
+    EditVideoParams,
+    FitParams,
     IllusionParams,
     MoveParams,
     PanoramaParams,
@@ -24,16 +29,23 @@ from weft_wire.parameters import params_of
 pytestmark = pytest.mark.blender
 
 VIEWS = ("relight", "stylize", "move")
-NAMES = ("texture", "retexture", "panorama", "illusion", "splat_texture", *VIEWS)
-WITH_LOOK = tuple(name for name in NAMES if name not in ("relight", "move"))
+EDITS = ("edit_panorama", "edit_video", "fit", "edit_scene")
+NAMES = ("texture", "retexture", "panorama", "illusion", "splat_texture", *VIEWS, *EDITS)
+WITH_LOOK = tuple(name for name in NAMES if name not in ("relight", "move", "fit", "edit_panorama", "edit_video"))
 SPLATS = ("opacity", *(f"{kind}_{i}" for kind, n in (("f_dc", 3), ("scale", 3), ("rot", 4)) for i in range(n)))
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames of scenes that were never saved go there."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def make_scene(bpy: Any, task: str) -> tuple[Any, dict[str, Any]]:
     """(the object that is worked on, what the task's `collect` takes)."""
     from weft_blender.nodes import tree_of
 
-    if task == "splat_texture":
+    if task in ("splat_texture", "edit_scene"):
         mesh = bpy.data.meshes.new("Splats")
         mesh.from_pydata(np.random.default_rng(0).random((1500, 3)).tolist(), [], [])
         for name in SPLATS:
@@ -61,7 +73,32 @@ def make_scene(bpy: Any, task: str) -> tuple[Any, dict[str, Any]]:
         sources["light"].use_fake_user = True
     elif task == "move":
         sources["translate"] = (1, 0, 0)
+    elif task in ("edit_panorama", "edit_video", "fit"):
+        sources = {"edit_panorama": {"image": bpy.data.images["Photo"]}, "fit": {}, "edit_video": {}}[task]
+        if task == "fit":
+            add_photographs(bpy)
+        elif task == "edit_video":
+            sources["source"] = image_sequence(bpy)
     return obj, sources
+
+
+def add_photographs(bpy: Any) -> None:
+    """Two cameras that show the image Photo."""
+    for place in (1, 2):
+        camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+        camera.location.x = place
+        camera.data.background_images.new().image = bpy.data.images["Photo"]
+        bpy.context.scene.collection.objects.link(camera)
+
+
+def image_sequence(bpy: Any) -> Any:
+    """Three frames, as a movie clip, of which images tell nothing."""
+    from weft_blender.pixels import encode_png
+
+    folder = Path(tempfile.mkdtemp())
+    for number in range(1, 4):
+        (folder / f"frame_{number}.png").write_bytes(encode_png(np.full((32, 40, 3), 60 * number, np.uint8)))
+    return bpy.data.movieclips.load(str(folder / "frame_1.png"))
 
 
 def params_for(task: str, prompt: str, steps: int = 4) -> Any:
@@ -80,6 +117,14 @@ def params_for(task: str, prompt: str, steps: int = 4) -> Any:
             return StylizeParams(prompt=prompt, steps=steps, size=64, views=2)
         case "move":
             return MoveParams(prompt=prompt, steps=steps, size=64, views=2, object="Cube")
+        case "edit_panorama":
+            return EditPanoramaParams(prompt=prompt, iterations=steps)
+        case "edit_video":
+            return EditVideoParams(prompt=prompt, iterations=steps)
+        case "fit":
+            return FitParams(steps=steps)
+        case "edit_scene":
+            return EditSceneParams(prompt=prompt, iterations=steps)
     return SplatTextureParams(prompt=prompt, steps=steps)
 
 
