@@ -27,6 +27,9 @@ PROVIDED = {
     "relight": frozenset({"image", "mask", "background", "surroundings"}),
     "stylize": frozenset({"image", "mask"}),
     "move": frozenset({"image", "mask", "before"}),
+    "edit_panorama": frozenset({"image"}),
+    "edit_video": frozenset({"image"}),
+    "edit_scene": frozenset({"image"}),
 }
 WANTED = {"relight": frozenset({"image"})}  # of a model by a task: what paints from nothing cannot relight
 AUTOMATIC = "automatic"  # the prior that geometry makes

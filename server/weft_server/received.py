@@ -13,6 +13,7 @@ from weft.geometry.camera import Camera
 from weft.geometry.mesh import Mesh
 from weft.geometry.splats import Splats
 from weft.io.images import from_bytes
+from weft.tasks.edit_region import Region
 from weft.tasks.views_scene import ViewScene
 
 __all__ = ["Received"]
@@ -85,6 +86,41 @@ class Received:
         )
         dc = self.arrays.get("splats.dc", np.zeros((len(means), 3), np.float32))
         return Splats(means, quaternions, log_scales, logits, dc[:, None])
+
+    def scene(self) -> np.ndarray | Splats:
+        """The bytes of a scene file, u1 [B], or splats with all their harmonics."""
+        if "scene" in self.arrays:
+            return self.arrays["scene"]
+        names = ("means", "quaternions", "log_scales", "logits", "sh")
+        return Splats(*(self.arrays[f"splats.{name}"] for name in names))
+
+    def scene_file(self) -> np.ndarray | None:
+        """The bytes of a scene file, u1 [B]."""
+        return self.arrays.get("scene")
+
+    def region(self) -> Region:
+        """Where a scene may change."""
+        return Region(self.arrays.get("region.box"), tuple(self.meshes()), self._flags("region.selected"))
+
+    def photographs(self) -> np.ndarray:
+        """f4 [N, H, W, 3] in [0, 1]."""
+        return from_bytes(self.arrays["view.images"])
+
+    def known_photographs(self) -> np.ndarray | None:
+        """f4 [N, H, W, 3] in [0, 1]."""
+        return self._image("view.images")
+
+    def view_masks(self) -> np.ndarray | None:
+        """bool [N, H, W]: what of the views counts."""
+        return self._flags("view.masks")
+
+    def points(self) -> np.ndarray | None:
+        """f4 [P, 3]."""
+        return self.arrays.get("points.positions")
+
+    def point_colors(self) -> np.ndarray | None:
+        """f4 [P, 3] in [0, 1]."""
+        return self._image("points.colors")
 
     def view_scene(self) -> ViewScene:
         """Views, and what is known of what they show; the wire's 0 or less, an unknown depth, is +infinity here."""

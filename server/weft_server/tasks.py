@@ -16,16 +16,31 @@ import torch
 
 from weft.io.images import to_bytes
 from weft.models.materials import MATERIALS
-from weft.tasks import illusion, move, panorama, relight, retexture, splat_texture, stylize, texture
+from weft.tasks import (
+    edit_scene,
+    fit,
+    illusion,
+    move,
+    panorama,
+    relight,
+    render_scene,
+    retexture,
+    splat_texture,
+    stylize,
+    texture,
+)
 from weft.tasks.events import Event, Result
 from weft_server.loaded_models import announced, unload
 from weft_server.networks import NAMES, network_of, prior_of
 from weft_server.received import Received
 from weft_wire.jobs import (
+    EDIT_SCENE,
+    FIT,
     ILLUSION,
     MOVE,
     PANORAMA,
     RELIGHT,
+    RENDER,
     RETEXTURE,
     SPLAT_TEXTURE,
     STYLIZE,
@@ -100,6 +115,32 @@ _ROWS = (
         {**_EXEMPLAR, "depth": Received.depth, "meshes": Received.meshes, "viewpoint": Received.viewpoint},
     ),
     Runner(SPLAT_TEXTURE, splat_texture.splat_texture, {"splats": Received.splats, **_EXEMPLAR, **_CAMERAS}),
+    Runner(
+        FIT,
+        fit.fit,
+        {
+            "images": Received.photographs,
+            **_CAMERAS,
+            "masks": Received.view_masks,
+            "points": Received.points,
+            "point_colors": Received.point_colors,
+            "scene": Received.scene_file,
+        },
+        takes_network=False,
+    ),
+    Runner(RENDER, render_scene.render_scene, {"scene": Received.scene, **_CAMERAS}, takes_network=False),
+    Runner(
+        EDIT_SCENE,
+        edit_scene.edit_scene,
+        {
+            "scene": Received.scene,
+            "images": Received.known_photographs,
+            **_CAMERAS,
+            "masks": Received.view_masks,
+            **_EXEMPLAR,
+            "region": Received.region,
+        },
+    ),
     Runner(UNLOAD, unload, {}, takes_network=False),
 )
 RUNNERS: dict[str, Runner] = {row.task.name: row for row in _ROWS}

@@ -64,7 +64,21 @@ __all__ = [
 ]
 
 TASKS: dict[str, Task] = {
-    task.name: task for task in (TEXTURE, RETEXTURE, RELIGHT, STYLIZE, MOVE, ILLUSION, PANORAMA, SPLAT_TEXTURE, UNLOAD)
+    task.name: task
+    for task in (
+        TEXTURE,
+        RETEXTURE,
+        RELIGHT,
+        STYLIZE,
+        MOVE,
+        ILLUSION,
+        PANORAMA,
+        SPLAT_TEXTURE,
+        FIT,
+        RENDER,
+        EDIT_SCENE,
+        UNLOAD,
+    )
 }
 
 
