@@ -47,7 +47,7 @@ def comparison_sheet(views: TrainingViews, renders: np.ndarray, told: str) -> np
         [
             [(f"photograph {i + 1}", views.images[i]) for i in some],
             [(f"scene, {told}" if k == 0 else "scene", renders[i]) for k, i in enumerate(some)],
-            [("difference × 3" if k == 0 else "", differences[i].clip(0, 1)) for k, i in enumerate(some)],
+            [("three times the difference" if k == 0 else "", differences[i].clip(0, 1)) for k, i in enumerate(some)],
         ]
     )
 

@@ -58,8 +58,8 @@ def _kept(moved: np.ndarray, given: np.ndarray, now: np.ndarray, start: np.ndarr
     return np.where(same.reshape(-1, *[1] * (given.ndim - 1)), given, moved)
 
 
-def background_of(name: str, automatic: str = "grey") -> tuple[float, float, float]:
-    """sRGB. Raises UnknownName."""
+def background_of(name: str, automatic: str = "grey") -> tuple[float, ...]:
+    """Three of sRGB. Raises UnknownName."""
     name = automatic if name == "automatic" else name
     if name not in BACKGROUNDS:
         raise UnknownName(f"no background is called {name!r}", f"choose one of automatic, {', '.join(BACKGROUNDS)}")
@@ -78,7 +78,7 @@ def open_scene(
     if isinstance(source, Splats):
         check_splats(source)
         frame = frame or SceneFrame(np.eye(4))
-        scene = SplatScene.from_splats(frame.into_splats(source), background_of(background))
+        scene = SplatScene.from_splats(frame.into_splats(source), np.array(background_of(background), np.float32))
         return OpenScene(scene, frame, SceneInfo(frame.matrix), source, scene.splats())
     file = read_scene(source if isinstance(source, bytes) else np.ascontiguousarray(source).tobytes())
     try:
