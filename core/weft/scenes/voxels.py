@@ -47,6 +47,7 @@ class Voxels:
         self._moments = np.zeros_like(field.density), np.zeros_like(field.color)
         self._gradient = field.no_gradient()
         self._age, self._geometry, self._rate = 0, True, 1.0  # of the optimiser
+        self._held: np.ndarray | None = None  # bool [N, N, N], vertices that may not change
         self._rays: TrainingRays | None = None
 
     @classmethod
@@ -134,15 +135,27 @@ class Voxels:
                 self.field.send_back(seen, gradient[k : k + _WHOLE], self._gradient)
         self._step(step, total)
 
-    def restart(self, *, geometry: bool = True, rate: float = 1.0) -> None:
+    def places(self) -> np.ndarray:
+        return self.field.places()
+
+    def restart(
+        self, *, geometry: bool = True, rate: float = 1.0, trainable: np.ndarray | None = None, anchor: float = 0.0
+    ) -> None:
+        """Besides: grids are not anchored."""
+        if anchor:
+            raise InvalidInput(f"an anchor of {anchor:g} for voxels, which have none", "leave it out, or edit splats")
+        if trainable is not None and trainable.shape != (self.field.size**3,):
+            raise InvalidInput(f"{len(trainable)} voxels may change or not, expected {self.field.size**3}")
         for moments in self._moments:
             moments[:] = 0
         self._age, self._geometry, self._rate = 0, geometry, rate
+        self._held = None if trainable is None else ~trainable.reshape(self.field.density.shape)
 
     def _prepare(self, step: int, total: int) -> None:
         """Grow, and look where something is, when it is time."""
         first, every = _SURVEYS
-        if self.field.size < self.resolution and step >= _COARSE_STEPS * total and self._geometry:
+        growing = self._geometry and self._held is None
+        if self.field.size < self.resolution and step >= _COARSE_STEPS * total and growing:
             self.field.survey()
             self.field = self.field.resized(self.resolution)
             self._moments = np.zeros_like(self.field.density), np.zeros_like(self.field.color)
@@ -153,6 +166,8 @@ class Voxels:
     def _step(self, step: int, total: int) -> None:
         """Move along the gradient that was gathered, and forget it."""
         size, touched = self.field.size, self._gradient.touched
+        if self._held is not None:
+            touched[self._held] = 0
         rate = self._rate * _FALL ** (step / total) * min(1.0, (self._age + 1) / _WARM)
         values = self.field.density[..., None], self.field.color
         gradients = self._gradient.density[..., None], self._gradient.color
