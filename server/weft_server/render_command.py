@@ -11,7 +11,6 @@ from weft_server.job_files import camera_arrays
 from weft_server.one_job import run_job
 from weft_server.scene_arguments import SCENES, given_scene
 from weft_server.view_files import check_folder, write_views
-from weft_wire.errors import WireError
 from weft_wire.events import JobResult
 from weft_wire.jobs import RenderParams
 
@@ -26,33 +25,26 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("scene", type=Path, metavar="SCENE", help=", ".join(SCENES))
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER", help="for the pictures")
-    parser.add_argument(
-        "--cameras-file", type=Path, required=True, metavar="FILE", help="transforms.json: look from these cameras"
-    )
-    parser.add_argument(
-        "--size", type=int, default=0, metavar="N", help="px of the longer side (default 0: the file's)"
-    )
+    parser.add_argument("--cameras-file", type=Path, metavar="FILE", help="transforms.json: look from these cameras")
     parser.add_argument("--server", metavar="ADDRESS", help="HOST:PORT of a server, if not the local one")
     add_options(parser, RenderParams)
     parser.set_defaults(run=_run, models=[])
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from weft.io.transforms import load_cameras
-
     params = options_of(arguments, RenderParams)
     out: Path = arguments.out
     check_folder(out)
     given = given_scene(arguments.scene)
-    if arguments.size < 0:
-        raise WireError("invalid_input", f"--size {arguments.size} is below 0", "0 takes the file's size")
-    cameras = load_cameras(arguments.cameras_file).cameras
-    if arguments.size:
-        cameras = [camera.scaled(arguments.size / max(camera.width, camera.height)) for camera in cameras]
-    arrays = {**given.arrays, **camera_arrays(cameras)}
+    arrays = dict(given.arrays)
+    if arguments.cameras_file:
+        from weft.io.transforms import load_cameras
+
+        arrays |= camera_arrays(load_cameras(arguments.cameras_file).cameras)
 
     def write(result: JobResult) -> list[Path]:
         out.mkdir(exist_ok=True)
-        return write_views(out, result.arrays["view.images"], arrays["camera.poses"], arrays["camera.intrinsics"])
+        images, poses, lenses = (result.arrays[name] for name in ("view.images", "camera.poses", "camera.intrinsics"))
+        return write_views(out, images, poses, lenses)
 
     return run_job(arguments.server, "render", params, arrays, write)

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from weft.errors import InvalidInput
+from weft.geometry.camera import Camera, orbit, packed
 from weft.io.scene_files import SceneInfo, load_scene, read_scene, save_scene, scene_bytes
 
 FRAME = np.diag([2.0, 2, 2, 1]) + np.eye(4, k=3) / 3
-INFO = SceneInfo(FRAME, 30, 100, 7, (40, 30))
+CAMERAS = tuple(Camera(orbit(angle, 20, 3), 40, 30, 50.5, 51, 20, 15.25) for angle in (0, 70))
+INFO = SceneInfo(FRAME, 30, 100, 7, (40, 30), CAMERAS)
 ARRAYS = {
     "means": np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32),
     "logits": np.array([np.inf, -np.inf, 0], np.float32),
@@ -62,6 +64,8 @@ def test_a_scene_comes_back_as_it_was_saved(tmp_path: Path) -> None:
         assert np.array_equal(scene.arrays[name], array)
     assert np.array_equal(scene.info.frame, FRAME)
     assert (scene.info.step, scene.info.steps, scene.info.seed, scene.info.size) == (30, 100, 7, (40, 30))
+    for found, given in zip(packed(scene.info.cameras), packed(CAMERAS), strict=True):
+        assert np.array_equal(found, given)
 
 
 def test_the_same_scene_gives_the_same_bytes_whatever_the_order() -> None:
@@ -112,6 +116,10 @@ def lying(shape: str) -> bytes:
         (b"PK\x03\x04" + bytes(200), "damaged, or is none"),
         (npy(np.zeros(3)), "damaged, or is none"),
         (rewritten({"info.npy": None}), "without info.npy"),
+        (rewritten({"views.npy": None}), "without views.npy"),
+        (rewritten({"views.npy": npy(np.zeros((2, 21)))}), r"cameras are float64 \[2, 21\]"),
+        (rewritten({"views.npy": npy(np.zeros((2, 22)))}), "no size up to"),
+        (rewritten({"views.npy": npy(np.ones((2, 22)))}), "not a rotation and a translation"),
         (rewritten({}, zipfile.ZIP_DEFLATED), "compressed"),
         (rewritten({"scene.bomb.npy": bytes(1 << 22)}, zipfile.ZIP_DEFLATED), "compressed"),
         (rewritten({"../x.npy": npy(np.zeros(3))}), "holds '../x.npy'"),

@@ -73,6 +73,13 @@ class Camera:
         fx, fy, cx, cy = (value * factor for value in (self.fx, self.fy, self.cx, self.cy))
         return replace(self, width=width, height=height, fx=fx, fy=fy, cx=cx, cy=cy)
 
+    def of_side(self, side: int) -> Camera:
+        """The same view with a longer side of `side` pixels; the other is rounded, and pixels with it."""
+        factor = side / max(self.width, self.height)
+        width, height = max(1, round(self.width * factor)), max(1, round(self.height * factor))
+        x, y = width / self.width, height / self.height
+        return replace(self, width=width, height=height, fx=self.fx * x, fy=self.fy * y, cx=self.cx * x, cy=self.cy * y)
+
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where `points` [N, 3] appear: pixel coordinates f4 [N, 2] and depth f4 [N].
 

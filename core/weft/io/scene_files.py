@@ -1,8 +1,9 @@
 """Scenes in and out of files (.weft): what a scene is made of, its optimiser's state, and where training stands.
 
-A file is a .npz that is not compressed and holds no pickles: `info.npy`, the bytes of a JSON object, and the arrays as
-`scene.<name>.npy`. Nothing depends on the clock: the same scene gives the same bytes. Sizes are checked before they
-are believed, since anything may be sent to a server as a scene.
+A file is a .npz that is not compressed and holds no pickles: `info.npy`, the bytes of a JSON object, `views.npy`, the
+cameras of the pictures that it learned from, and the arrays as `scene.<name>.npy`. Nothing depends on the clock: the
+same scene gives the same bytes. Sizes are checked before they are believed, since anything may be sent to a server as a
+scene.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import json
 import math
 import re
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from weft.errors import InvalidInput
+from weft.geometry.camera import Camera
 from weft.io.files import read_file, write_file
 
 __all__ = [
@@ -38,7 +40,7 @@ SUFFIX = ".weft"
 VERSION = 1
 KINDS = ("splats", "voxels", "tensorf")
 _FORMAT = "weft scene"
-_PREFIX, _END, _INFO = "scene.", ".npy", "info.npy"
+_PREFIX, _END, _INFO, _VIEWS = "scene.", ".npy", "info.npy", "views.npy"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,99}")
 _LONGEST_INFO = 1 << 16  # bytes
 _MOST_ARRAYS = 1000
@@ -57,6 +59,7 @@ class SceneInfo:
     steps: int = 0  # … of so many: learning rates follow from both
     seed: int = 0
     size: tuple[int, int] = (0, 0)  # width, height of the pictures it learned from; (0, 0): from none
+    cameras: tuple[Camera, ...] = ()  # pinholes of the world: where these were taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +82,7 @@ def scene_bytes(kind: str, arrays: Mapping[str, np.ndarray], info: SceneInfo) ->
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         _write(archive, _INFO, np.frombuffer(json.dumps(facts).encode(), np.uint8))
+        _write(archive, _VIEWS, _rows(info.cameras))
         for name in sorted(arrays):
             if not _NAME.fullmatch(name):
                 raise InvalidInput(f"an array of the scene is called {name[:40]!r}", "use letters, digits, _ and .")
@@ -97,6 +101,7 @@ def read_scene(data: bytes, *, kind: str = "") -> SceneFile:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = _checked_entries(archive, len(data))
             facts = _facts(archive)
+            cameras = _cameras(_read(archive, _VIEWS))
             arrays = {name: _read(archive, f"{_PREFIX}{name}{_END}") for name in names}
     except InvalidInput:
         raise
@@ -107,7 +112,7 @@ def read_scene(data: bytes, *, kind: str = "") -> SceneFile:
     _check_kind(found)
     if kind and found != kind:
         raise InvalidInput(f"the scene is made of {found}, expected {kind}", f"fit it again as {kind}")
-    info = _info(facts)
+    info = replace(_info(facts), cameras=cameras)
     for name, array in arrays.items():
         _check_values(name, array)
     return SceneFile(found, arrays, info)
@@ -142,15 +147,15 @@ def _checked_entries(archive: zipfile.ZipFile, size: int) -> list[str]:
     """Names of the scene's arrays. Nothing may say that it is larger than the file, nor be packed."""
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
-    if _INFO not in names:
-        raise InvalidInput("this is a zip file without info.npy, expected a scene file of Weft", _AGAIN)
+    if missing := next((name for name in (_INFO, _VIEWS) if name not in names), ""):
+        raise InvalidInput(f"this is a zip file without {missing}, expected a scene file of Weft", _AGAIN)
     if len(names) > _MOST_ARRAYS or len(set(names)) != len(names):
         raise InvalidInput(f"the scene file has {len(names)} entries, expected few and none twice", _AGAIN)
     if any(entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1 for entry in entries):
         raise InvalidInput("the scene file is compressed or encrypted, expected one as it was saved", "save it again")
     if sum(entry.file_size for entry in entries) > size:
         raise InvalidInput(f"the scene file says that it holds more than its {size:,} bytes", _AGAIN)
-    arrays = [name for name in names if name != _INFO]
+    arrays = [name for name in names if name not in (_INFO, _VIEWS)]
     if strange := next((n for n in arrays if not (n.startswith(_PREFIX) and n.endswith(_END))), ""):
         raise InvalidInput(f"the scene file holds {strange[:60]!r}, expected arrays of a scene", _AGAIN)
     return [name[len(_PREFIX) : -len(_END)] for name in arrays]
@@ -203,6 +208,21 @@ def _info(facts: Mapping[str, Any]) -> SceneInfo:
     info = SceneInfo(frame, step, steps, seed, (width, height))
     _check_info(info)
     return info
+
+
+def _rows(cameras: Sequence[Camera]) -> np.ndarray:
+    """f8 [N, 22]: poses, and fx fy cx cy width height."""
+    rows = [[*c.pose.ravel(), c.fx, c.fy, c.cx, c.cy, c.width, c.height] for c in cameras]
+    return np.array(rows, np.float64).reshape(len(rows), 22)
+
+
+def _cameras(rows: np.ndarray) -> tuple[Camera, ...]:
+    if rows.dtype != np.float64 or rows.ndim != 2 or rows.shape[1] != 22 or not np.isfinite(rows).all():
+        raise InvalidInput(f"the scene file's cameras are {rows.dtype} {list(rows.shape)}, expected [N, 22]", _AGAIN)
+    sides = rows[:, 20:]
+    if not ((sides >= 1) & (sides <= _LARGEST_SIDE)).all():
+        raise InvalidInput(f"a camera of the scene file is for pictures of no size up to {_LARGEST_SIDE} px", _AGAIN)
+    return tuple(Camera(row[:16].reshape(4, 4), int(row[20]), int(row[21]), *row[16:20]) for row in rows)
 
 
 def _check_info(info: SceneInfo) -> None:

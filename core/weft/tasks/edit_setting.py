@@ -75,11 +75,12 @@ def edit_setting(
     if images is not None and not cameras:
         raise InvalidCamera(f"{len(images)} pictures come without poses", "give the cameras that they were taken from")
     opened = _opened(source, cameras, views, up)
+    cameras = list(cameras) or opened.info.cameras
     warnings: tuple[Warning, ...] = ()
     if images is None:
         side = size or max(opened.info.size) or VIEW_SIZE
         _check_alike(cameras)
-        planned = [_scaled(camera, side) for camera in cameras] or _planned(opened, side, views, up)
+        planned = [camera.of_side(side) for camera in cameras] or _planned(opened, side, views, up)
         aside = [] if cameras else _planned(opened, side, views, up, _ASIDE)[::_HOLD_OUT]
         training, held_out = _rendered(opened, planned), _rendered(opened, aside) if aside else None
     else:
@@ -143,16 +144,6 @@ def _around(splats: Splats, size: int, views: int, up: str, aside: float = 0.0) 
     back = np.eye(4)
     back[:3, :3] = turned.T
     return [replace(camera, pose=back @ camera.pose) for camera in cameras]
-
-
-def _scaled(camera: Camera, size: int) -> Camera:
-    """With a longer side of `size` px."""
-    factor = size / max(camera.width, camera.height)
-    width, height = max(1, round(camera.width * factor)), max(1, round(camera.height * factor))
-    x, y = width / camera.width, height / camera.height
-    return replace(
-        camera, width=width, height=height, fx=camera.fx * x, fy=camera.fy * y, cx=camera.cx * x, cy=camera.cy * y
-    )
 
 
 def _check_alike(cameras: Sequence[Camera]) -> None:
