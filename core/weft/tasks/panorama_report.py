@@ -17,7 +17,7 @@ from weft.spaces.panorama import look_along, pixel_directions, place
 from weft.tasks.guide import Guide
 from weft.tasks.panorama_setting import Setting, fitted
 
-__all__ = ["Finished", "contact_sheet", "look_into", "measure", "seam_ratio", "turntable"]
+__all__ = ["Finished", "contact_sheet", "look_into", "measure", "seam_ratio", "tile_row", "turntable"]
 
 NEW_DIRECTIONS = [(0.0, -15.0), (100.0, 10.0), (180.0, 0.0), (250.0, -35.0), (0.0, 90.0), (0.0, -90.0)]
 LOOK_FOV = 75.0  # degrees, of who looks into a sphere
@@ -151,10 +151,10 @@ def contact_sheet(finished: Finished) -> np.ndarray:
     else:
         joined = np.roll(picture, picture.shape[1] // 2, 1)
         rows.append([("its borders joined" if setting.wrap else "its halves exchanged", joined)])
-    return np.concatenate([_row(row) for row in rows])
+    return np.concatenate([tile_row(tiles) for tiles in rows])
 
 
-def _row(tiles: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
+def tile_row(tiles: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
     """Pictures of one height side by side, as large as fits, each under its name."""
     aspects = [image.shape[1] / image.shape[0] for _, image in tiles]
     height = int((_SHEET - 8 * (len(tiles) + 1)) / sum(aspects))

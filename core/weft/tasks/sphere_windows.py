@@ -36,8 +36,8 @@ _EXPONENT = 12.0  # of a window's weight
 
 @dataclass(eq=False)
 class SphereWindows:
-    """A `Variable`: the sphere `image` f4 [H, 2H, 3] sRGB in [0, 1] in windows of `window` px, of which a step takes
-    `batch` at random (0: all). Windows are as fine as the image is at its equator, or finer if they would be too wide.
+    """`PanoramaWindows` of the sphere `image` f4 [H, 2H, 3] sRGB in [0, 1], of `window` px each, of which a step takes
+    `batch` at random (0: all). They are as fine as the image is at its equator, or finer if they would be too wide.
 
     `mask` bool [H, 2H]: what may change. Raises InvalidInput for windows that the model does not take.
     """
@@ -70,16 +70,20 @@ class SphereWindows:
         return max(min(most, int(2 * height / math.pi * math.tan(math.radians(_WIDEST / 2)))) // unit, 1) * unit
 
     @property
+    def wraps(self) -> bool:
+        return True
+
+    @property
     def count(self) -> int:
-        """Windows of a step."""
         return min(self.batch or len(self.cameras), len(self.cameras))
 
     def canvases(self, picture: np.ndarray) -> np.ndarray:
-        """f4 [N, h, w, C] of `picture` [H, 2H, C], in px: what windows are cut out of. Places count in them."""
         return read(picture.astype(np.float32), self.cameras)
 
+    def views(self, picture: np.ndarray) -> np.ndarray:
+        return self.canvases(picture)
+
     def picture(self) -> np.ndarray:
-        """f4 [H, 2H, 3] sRGB in [0, 1]: the sphere of now. What may not change is as it was."""
         now = self.now.clip(0, 1)
         return now if self.mask is None else np.where(self.mask[..., None], now, self.image)
 

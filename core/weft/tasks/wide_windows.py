@@ -85,7 +85,7 @@ class Axis:
 
 @dataclass(eq=False)
 class WideWindows:
-    """A `Variable`: one wide image, of x [1, C, H, W]. A step takes `batch` windows of a tiling at random (0: all)."""
+    """`PanoramaWindows` of a wide image, of x [1, C, H, W]. A step takes `batch` of a tiling at random (0: all)."""
 
     instruction: Instruction
     image: np.ndarray  # f4 [H, W, 3] sRGB in [0, 1], as it was
@@ -122,8 +122,15 @@ class WideWindows:
             self._share = self._cut_context(functional.avg_pool2d(share, scale))
 
     @property
+    def window(self) -> int:
+        return max(self.rows.window, self.columns.window) * self.instruction.scale
+
+    @property
+    def wraps(self) -> bool:
+        return self.columns.ring
+
+    @property
     def count(self) -> int:
-        """Windows of a step."""
         return min(self.batch or self._tiles, self._tiles)
 
     @property
@@ -131,11 +138,13 @@ class WideWindows:
         return self.rows.count * self.columns.count
 
     def canvases(self, picture: np.ndarray) -> np.ndarray:
-        """[1, h, w, C] of `picture` [H, W, C], in px, with what windows show beyond its borders: places count in it."""
+        """One: the image, with what windows show beyond its borders."""
         return self._seen(picture, self.rows.around, self.columns.around)[None]
 
+    def views(self, picture: np.ndarray) -> np.ndarray:
+        return picture[None]
+
     def picture(self) -> np.ndarray:
-        """f4 [H, W, 3] sRGB in [0, 1]: the image of now. What may not change is as it was."""
         rows, columns = (axis.extended(_CONTEXT) for axis in (self.rows, self.columns))
         margin, (height, width) = _CONTEXT[0] * self.instruction.scale, self.image.shape[:2]
         decoded = self.instruction.decode(self.x[:, :, rows][..., columns])[0]
