@@ -22,6 +22,7 @@ from weft.tasks.network import Network
 from weft.tasks.painting import CAMERAS_FROM, SNAPSHOTS, Clock, choose_painter, view_side
 from weft.tasks.splat_network import NetworkSplats
 from weft.tasks.splat_phases import PRUNE, Run, plan_decals, plan_fit
+from weft.tasks.splat_preview import in_rows
 from weft.tasks.splat_report import FinishedSplats, Outcome, contact_sheet, images_of, measure, turntable
 from weft.tasks.splat_views import plan_cameras, turned_up
 
@@ -30,7 +31,6 @@ __all__ = ["splat_texture"]
 COARSER = 1.6  # than on meshes, because splats are coarser than texels: finer patterns blur on them
 MOST_SCENE_CAMERAS = 120  # evenly chosen among more
 WANTED_COVERAGE = 0.8  # of the splats: captures are full of splats that lie inside others
-PREVIEW_WIDTH = 1024  # splats in a row of a preview
 
 
 def splat_texture(
@@ -98,7 +98,7 @@ def splat_texture(
         yield Progress(phase, index, total)
         yield from run.warnings()
         if shown:
-            yield Preview(0, _preview(run.z), index, total)
+            yield Preview(0, in_rows(images_of(run.z)), index, total)
     yield Progress("finish", 1, 1, "measuring" if report else "collecting colours")
     arrays = {"splats.dc": f_dc_of(images_of(run.z))}
     info: dict[str, Any] = {"material": material, "coverage": round(run.coverage, 4), "views": len(planned)}
@@ -168,12 +168,3 @@ def _unseen(coverage: float) -> Warning:
         f"{coverage:.1%} of the splats are seen; the others copy the colour of what lies nearest",
         "more views, or scene cameras that look at what is hidden, see more",
     )
-
-
-def _preview(z: Tensor) -> np.ndarray:
-    """The colours f4 [rows, 1024, 3], the last row filled up with white."""
-    colors = images_of(z)
-    rows = -(-len(colors) // PREVIEW_WIDTH)
-    padded = np.ones((rows * PREVIEW_WIDTH, 3), np.float32)
-    padded[: len(colors)] = colors
-    return padded.reshape(rows, PREVIEW_WIDTH, 3)
