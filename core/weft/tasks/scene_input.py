@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from weft.errors import InvalidCamera, InvalidImage, InvalidInput
 from weft.geometry.camera import Camera
@@ -20,7 +21,6 @@ from weft.geometry.view_choice import focus
 from weft.scenes.frame import SceneFrame, frame_of
 from weft.scenes.scene import TrainingViews
 from weft.tasks.events import Warning
-from weft.tasks.phases import resized
 from weft.tasks.scene_source import OpenScene, background_of
 
 __all__ = ["Dataset", "dataset"]
@@ -29,7 +29,7 @@ WORKING = (192, 1600)  # px of the longer side, without and with a GPU, unless m
 FEWEST = 2
 SMALLEST = 16  # px of a side
 _ENOUGH_HELD = 3  # views that a mean PSNR says something of
-_CUT_OUT = 0.9  # of what masks leave out, white: the pictures were transparent there
+_WHITE, _CUT_OUT = 0.98, 0.8  # so much of what masks leave out is so bright: the pictures were transparent there
 _SAME = 1e-4  # of the rig's extent, and in the entries of rotations: one pose twice
 
 
@@ -66,12 +66,17 @@ def dataset(
     """
     cameras = list(cameras)
     _check_arrays(images, cameras, masks)
-    warnings = [*_check_places(images, cameras)]
-    if problem := check_poses(images, cameras):
+    if problem := check_poses(images, cameras):  # first: inverses of poses often stand in one place
         told, _, remedy = problem.partition(": ")
         raise InvalidCamera(told, remedy)
+    warnings = _check_places(images, cameras)
     if points is None and focus(cameras) is None:
-        warnings.append(_no_middle(cameras))
+        warnings.append(
+            Warning(
+                "the cameras do not look at one place: how far things are away is guessed from how far they moved",
+                "give COLMAP's points with them, if you have any",
+            )
+        )
     cut_out = masks is not None and _is_cut_out(images, masks)
     behind = background_of(background, "white" if cut_out else "grey")
     if opened is not None:
@@ -153,26 +158,12 @@ def _check_places(images: np.ndarray, cameras: list[Camera]) -> list[Warning]:
     ]
 
 
-def _no_middle(cameras: list[Camera]) -> Warning:
-    """What to say of cameras whose axes do not meet before them."""
-    away = [replace(camera, pose=camera.pose @ np.diag([1.0, -1.0, -1.0, 1.0])) for camera in cameras]
-    if focus(away) is not None:
-        return Warning(
-            "the cameras look away from each other, as in a room seen from its middle, or as with OpenCV's axes",
-            "if they go around something, negate columns 1 and 2 of every transform_matrix",
-        )
-    return Warning(
-        "the cameras do not look at one place: how far things are away is guessed from how far they moved",
-        "give COLMAP's points with them, if you have any",
-    )
-
-
 def _is_cut_out(images: np.ndarray, masks: np.ndarray) -> bool:
-    """Whether what the masks leave out is white throughout."""
+    """Whether what the masks leave out is white, but for the rim that scaling makes."""
     outside = ~masks
     if not outside.any():
         return False
-    return float((images[outside] > 1 - 0.5 / 255).all(-1).mean()) >= _CUT_OUT
+    return float((images[outside] > _WHITE).all(-1).mean()) >= _CUT_OUT
 
 
 def _scaled(
@@ -183,16 +174,24 @@ def _scaled(
     height, width = images.shape[1:3]
     if wanted >= max(height, width):
         return np.ascontiguousarray(images, np.float32), masks, cameras
-    images = np.stack([resized(image, wanted) for image in images]).clip(0, 1)
+    factor = wanted / max(height, width)
+    rows, columns = (max(SMALLEST, round(side * factor)) for side in (height, width))
+    images = _smaller(images, rows, columns).clip(0, 1)
     if masks is not None:
-        masks = np.stack([resized(mask[..., None].repeat(3, -1), wanted)[..., 0] > 0.5 for mask in masks])
-    rows, columns = images.shape[1:3]
+        masks = _smaller(masks[..., None], rows, columns)[..., 0] > 0.5
     across, down = columns / width, rows / height
     smaller = [
         replace(c, width=columns, height=rows, fx=c.fx * across, fy=c.fy * down, cx=c.cx * across, cy=c.cy * down)
         for c in cameras
     ]
     return images, masks, smaller
+
+
+def _smaller(images: np.ndarray, height: int, width: int) -> np.ndarray:
+    """f4 [N, height, width, C], without aliases."""
+    planes = torch.from_numpy(np.ascontiguousarray(images, np.float32)).permute(0, 3, 1, 2)
+    planes = functional.interpolate(planes, (height, width), mode="bilinear", antialias=True, align_corners=False)
+    return planes.permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def _held_out(count: int, every: int) -> list[int]:
