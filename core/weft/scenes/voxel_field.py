@@ -21,7 +21,6 @@ _STRIDE = 0.6  # of a cell's side, between the samples in a box
 _DENSITY = 7.5  # σ where softplus(density) is 1, per half of the box
 _OCCUPIED = -3.0  # least density that counts: there σ is 0.36 per half of the box
 _CELLS = 64  # of the occupancy, a side
-_LIMITS = (1e-4, 1e-3)  # least α that counts, T at which a ray ends
 _AT_ONCE = 16384  # rays
 
 
@@ -60,6 +59,7 @@ class VoxelField:
     contracted: bool  # the box is the grid's inner half, everything beyond it lies in the outer one
     background: np.ndarray  # [3] sRGB
     occupied: np.ndarray  # bool [M, M, M] (z y x): where there may be something
+    limits: tuple[float, float] = (1e-3, 3e-3)  # the least α that counts, the transmittance at which a ray ends
 
     @classmethod
     def empty(
@@ -84,6 +84,17 @@ class VoxelField:
     def degree(self) -> int:
         """Of the harmonics."""
         return round((self.color.shape[3] / 3) ** 0.5) - 1
+
+    def places(self) -> np.ndarray:
+        """f4 [N³, 3], the vertices in the scene's frame, x fastest; those around a contracted grid are not finite."""
+        side = np.linspace(-1, 1, self.size)
+        z, y, x = np.meshgrid(side, side, side, indexing="ij")
+        at = np.stack([x, y, z], -1).reshape(-1, 3)
+        if self.contracted:
+            far = np.abs(at).max(1, keepdims=True)  # in the outer half 1 - 1 / (2 distance)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                at = at * np.where(far <= 0.5, 2.0, 1 / (2 * (1 - far)) / far)
+        return (self.box[0] + self.box[1] * at).astype(np.float32)
 
     def look(self, rays: Rays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Image [R, 3], opacity [R] and distance [R] along rays, at the middles of their intervals."""
@@ -110,7 +121,7 @@ class VoxelField:
         )
         look(
             self.density, self.color, self.occupied, self.box, self.contracted, edges, self._scale(),
-            np.array(_LIMITS, real), rays.origins.astype(real), rays.directions.astype(real), spans, seen.basis,
+            np.array(self.limits, real), rays.origins.astype(real), rays.directions.astype(real), spans, seen.basis,
             np.full(count, 0.5, real) if jitter is None else jitter.astype(real), self.background, seen.counts,
             seen.cells, seen.samples, seen.image, seen.opacity, seen.distance,
         )  # fmt: skip
