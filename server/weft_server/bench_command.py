@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from weft_server import bench_coupled, bench_gpu, bench_splat_colors, bench_synctweedies, bench_texture, bench_wire
+from weft_server import (
+    bench_coupled,
+    bench_csd,
+    bench_gpu,
+    bench_splat_colors,
+    bench_synctweedies,
+    bench_texture,
+    bench_wire,
+)
 
 __all__ = ["BENCHMARKS", "add_parser"]
 
-BENCHMARKS = (bench_wire, bench_texture, bench_splat_colors, bench_synctweedies, bench_coupled, bench_gpu)
+BENCHMARKS = (bench_wire, bench_texture, bench_splat_colors, bench_synctweedies, bench_coupled, bench_csd, bench_gpu)
 
 
 def add_parser(commands: Any) -> None:
