@@ -227,7 +227,7 @@ def write_views(
 def check_folder(out: Path) -> None:
     """Raise unless `out` can be a folder of views."""
     if out.suffix.lower() in (*WRITTEN, ".jpg", ".ply") or out.is_file():
-        raise WireError("invalid_input", f"{out.name!r} is a file, the edited views are many", "name a folder with -o")
+        raise WireError("invalid_input", f"{out.name!r} is a file, and the views are many", "name a folder with -o")
     if not out.resolve().parent.is_dir():
         raise WireError("invalid_input", f"there is no folder {out.parent}", "make it first")
     check_writable(out if out.is_dir() else out.resolve().parent)
