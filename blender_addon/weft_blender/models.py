@@ -98,6 +98,8 @@ def _heeded(name: str, card: Card, task: SceneTask, settings: Any) -> bool:
 def own_value(name: str, settings: Any) -> str:
     """What the model makes of a setting that is 0 or empty, "768" or "depth"; "" where that is nothing but a value, or
     nothing was told."""
+    if not hasattr(settings, "model"):
+        return ""
     card = card_of(settings)
     if name == "control":
         return DEPTH if DEPTH in card.controls else ""

@@ -175,6 +175,8 @@ def draw_result(layout: Any, current: job.Job) -> None:
             draw_text(box, str(material["note"]), inset=20)
     if coverage is not None:
         box.label(text=f"Seen by the cameras: {float(coverage):.1%}")
+    if "held_out_psnr" in current.info:
+        box.label(text=f"Unseen photos: {float(current.info['held_out_psnr']):.1f} dB")
 
 
 CLASSES = (WEFT_PT_texture, WEFT_PT_model, WEFT_PT_more)

@@ -16,6 +16,7 @@ import numpy as np
 from weft_wire.jobs import EDIT_SCENE, EditSceneParams
 from weft_wire.jobs.networks import EMBEDDED_VIEW
 
+from .cameras import export_cameras
 from .distillation_rows import FOR_EMBEDDED, MORE, ROWS, UNHEEDED
 from .errors import SceneError
 from .images import prepare
@@ -36,7 +37,8 @@ __all__ = ["EditSceneTask"]
 
 CAMERAS = (
     ("AROUND", "Around", "Cameras around the splats"),
-    ("PHOTOS", "Photos", "Cameras with photographs: the selected ones, or all"),
+    ("SCENE", "Scene", "The scene's own perspective cameras"),
+    ("PHOTOS", "Photos", "Cameras with photographs, which are edited: the selected ones, or all"),
 )
 UPS = {"-y": (0.0, -1.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}  # in the frame of the splats
 
@@ -80,8 +82,9 @@ class EditSceneTask(SceneTask):
 
     def draw(self, layout: Any, settings: Any) -> None:
         super().draw(layout, settings)
-        layout.label(text="Where")
-        layout.row().prop(settings, "where", expand=True)
+        split = layout.split(factor=0.4)
+        split.label(text="Where")
+        split.prop(settings, "where", text="")
         if settings.where == "VOLUME":
             layout.prop(settings, "volume", text="")
 
@@ -124,7 +127,8 @@ class EditSceneTask(SceneTask):
         scene: bpy.types.Scene | None = None,
     ) -> Collected:
         """The one object of splats among `objects`, which may hold cameras and the `volume` besides; `where` as in
-        region.WHERE. cameras: AROUND, or PHOTOS, the photographs of those among `objects` or else of all."""
+        region.WHERE. cameras: AROUND; SCENE, all of `scene`; or PHOTOS, the photographs of those among `objects` or
+        else of all."""
         place: Any = scene or bpy.context.scene
         arrays = {} if exemplar is None else {"exemplar": exemplar}
         self.declaration.check(params, frozenset({*arrays, "splats.means"}))
@@ -136,9 +140,13 @@ class EditSceneTask(SceneTask):
         obj = found[0]
         check_splats(obj)
         arrays |= region_of(obj, where, volume) | scene_arrays(obj)
-        if cameras == "PHOTOS":
-            size = params.size or card_of(params).view_size or EMBEDDED_VIEW
-            arrays |= photographs(chosen_cameras(objects, place), size)
+        match cameras:
+            case "SCENE":
+                arrays |= export_cameras(place)
+            case "PHOTOS":
+                size = params.size or card_of(params).view_size or EMBEDDED_VIEW
+                arrays |= photographs(chosen_cameras(objects, place), size)
+        if "camera.poses" in arrays:
             arrays["camera.poses"] = to_frame(arrays["camera.poses"], obj)
         return Collected(arrays, [ViewTarget("", "", place.name), ViewTarget(obj.name, "", place.name)])
 
