@@ -48,7 +48,11 @@ class Scene(Protocol):
     saved and loaded goes on bit for bit; the number of threads makes no difference either."""
 
     kind: str  # a name of `scenes.kinds.KINDS`
-    background: np.ndarray  # f4 [3], sRGB, behind everything
+
+    @property
+    def background(self) -> np.ndarray:
+        """f4 [3], sRGB, behind everything."""
+        ...
 
     def render(self, camera: Camera) -> Rendering:
         """What `camera`, in the scene's frame, sees."""

@@ -14,6 +14,7 @@ import numpy as np
 from weft.errors import InvalidInput
 from weft.geometry.camera import Camera
 from weft.geometry.splats import Splats, check_splats
+from weft.scenes.coarse_views import halved
 from weft.scenes.picture_loss import picture_loss
 from weft.scenes.scene import Rendering, TrainingViews
 from weft.scenes.splat_drawing import Drawing, draw, parameter_gradients
@@ -27,6 +28,7 @@ __all__ = ["NEAR", "SplatScene", "packed", "unpacked"]
 NEAR = 0.05  # scene units: a scene that forms puts nothing nearer to a camera
 _REGULAR = 0.005  # weight of the mean opacity and of the mean scale while a scene forms
 _EVERY, _UNTIL = 100, 0.8  # steps from one relocation to the next, and the share of a run after which there are none
+_COARSE, _SMALLEST = 0.4, 32  # the share of a run in half the pixels a side, if that leaves so many
 _ARRAYS = ("parameters", "background", "settings")
 
 
@@ -75,9 +77,12 @@ class SplatScene:
 
     def fit(self, views: TrainingViews, step: int, total: int, seed: int) -> float:
         k = _turn(len(views.cameras), step, seed)
-        drawing = self._draw(views.cameras[k])
+        camera, picture = views.cameras[k], views.images[k]
         mask = None if views.masks is None else views.masks[k]
-        loss, wanted = picture_loss(drawing.image, views.images[k], mask)
+        if self.capacity and step < _COARSE * total and min(picture.shape[:2]) >= 2 * _SMALLEST:
+            camera, picture, mask = halved(camera, picture, mask)
+        drawing = self._draw(camera)
+        loss, wanted = picture_loss(drawing.image, picture, mask)
         self._learn(parameter_gradients(drawing, wanted, geometry=self.optimiser.geometry), step, total, seed)
         return loss
 
