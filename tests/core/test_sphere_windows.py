@@ -12,7 +12,7 @@ from weft.geometry.equirectangular import cell_directions
 from weft.metrics import psnr
 from weft.noise import generator
 from weft.spaces.panorama import look_along, pixel_directions
-from weft.spaces.sphere_windows import covering_directions, gathered, read
+from weft.spaces.sphere_windows import covering_directions, evened, gathered, read
 from weft.tasks.sphere_windows import SphereWindows
 
 HEIGHT = 48
@@ -51,6 +51,17 @@ def test_reading_and_gathering_agree_with_the_sphere():
     back, seen = gathered(views, cameras, HEIGHT, 12.0)
     assert seen.all()
     assert psnr(back, image) > 45
+
+
+def test_evening_takes_away_what_only_poles_hold():
+    image = smooth()
+    assert psnr(evened(image), image) > 60
+    noise = np.random.default_rng(0).standard_normal((HEIGHT, 2 * HEIGHT, 1)).astype(np.float32)
+    left = evened(noise).std((1, 2))
+    assert left[HEIGHT // 2] > 0.9
+    assert left[0] < 0.25
+    assert (np.diff(left[: HEIGHT // 4].reshape(-1, 4).mean(1)) > 0).all()
+    np.testing.assert_allclose(evened(noise).mean(1), noise.mean(1), atol=1e-6)
 
 
 def test_gathering_is_the_weighted_mean_of_what_windows_show():
@@ -122,9 +133,9 @@ def test_latents_move_colours_by_what_they_decode_to_and_lose_nothing_else():
         batch = sphere.draw(generator(seed))
         assert batch.x.shape[2:] == (6, 6)
         sphere.descend(batch, torch.zeros_like(batch.x), 1.0)
-    assert np.array_equal(sphere.now, image)
+    assert np.array_equal(sphere.now, evened(image))
     sphere.descend(batch, torch.full_like(batch.x, 0.2), 0.5)
-    np.testing.assert_allclose(sphere.now, image - 0.05, atol=1e-5)
+    np.testing.assert_allclose(sphere.now, evened(image) - 0.05, atol=1e-5)
 
 
 def test_what_may_not_change_keeps_its_bytes():

@@ -19,7 +19,7 @@ from weft.geometry.equirectangular import place
 from weft.kernels import kernel
 from weft.spaces.panorama import pixel_directions
 
-__all__ = ["covering_directions", "gathered", "read"]
+__all__ = ["covering_directions", "evened", "gathered", "read"]
 
 _SURE = 0.99  # of a window's half side: what it is counted on to see
 
@@ -58,6 +58,17 @@ def _reaches(elevation: float, beside: float, azimuth: float, half: float) -> bo
         if max(abs(x), abs(y)) > half * depth:
             return False
     return True
+
+
+def evened(picture: np.ndarray) -> np.ndarray:
+    """f4 [H, 2H, C] of it, without what rows near the poles hold beyond the resolution of the equator's. No window
+    sees it, and what is changed as windows see it would keep it for ever."""
+    height, width = picture.shape[:2]
+    level = np.cos(np.pi * (0.5 - (np.arange(height) + 0.5) / height))[:, None, None]
+    sigma = 0.5 * np.sqrt(1 / level**2 - 1)  # cells
+    waves = np.fft.rfftfreq(width)[None, :, None]  # per cell
+    spectrum = np.fft.rfft(picture, axis=1) * np.exp(-2 * (np.pi * sigma * waves) ** 2)
+    return np.fft.irfft(spectrum, width, axis=1).astype(np.float32)
 
 
 def read(picture: np.ndarray, cameras: Sequence[Camera]) -> np.ndarray:

@@ -24,7 +24,7 @@ from weft.errors import InvalidInput
 from weft.geometry.camera import Camera
 from weft.methods.score_distillation import Batch, Place
 from weft.spaces.panorama import look_along
-from weft.spaces.sphere_windows import covering_directions, gathered, read
+from weft.spaces.sphere_windows import covering_directions, evened, gathered, read
 from weft.tasks.instruction import Instruction
 
 __all__ = ["SphereWindows"]
@@ -54,7 +54,7 @@ class SphereWindows:
         unit, scale = self.instruction.unit, self.instruction.scale
         if self.window < 1 or self.window % unit:
             raise InvalidInput(f"windows of {self.window} px do not suit the model", f"use a multiple of {unit} px")
-        self.now = self.image.copy()
+        self._source = self.now = evened(self.image)
         self._margin = max(self.window // (_MARGIN * scale), 1)  # units of x
         focal = max(len(self.image) / math.pi, self.window / 2 / math.tan(math.radians(_WIDEST / 2)))
         margin = self._margin * scale
@@ -78,7 +78,7 @@ class SphereWindows:
         return min(self.batch or len(self.cameras), len(self.cameras))
 
     def canvases(self, picture: np.ndarray) -> np.ndarray:
-        return read(picture.astype(np.float32), self.cameras)
+        return read(evened(picture), self.cameras)
 
     def views(self, picture: np.ndarray) -> np.ndarray:
         return self.canvases(picture)
@@ -92,7 +92,7 @@ class SphereWindows:
         shifts = torch.randint(2 * self._margin + 1, (len(chosen), 2), generator=generator)
         places = tuple(Place(int(i), int(top), int(left)) for i, (top, left) in zip(chosen, shifts, strict=True))
         cameras = self._cut(places)
-        x, source = (self.instruction.encode(read(picture, cameras)) for picture in (self.now, self.image))
+        x, source = (self.instruction.encode(read(picture, cameras)) for picture in (self.now, self._source))
         return Batch(x, places, source)
 
     def descend(self, batch: Batch, gradient: Tensor, rate: float) -> None:
@@ -101,7 +101,7 @@ class SphereWindows:
             moved = moved.clamp(-self.instruction.clip, self.instruction.clip)
         change = self.instruction.decode(moved) - self.instruction.decode(batch.x)
         step, _ = gathered(change, self._cut(batch.places), len(self.image), _EXPONENT)
-        self.now += step if self.mask is None else self.mask[..., None] * step
+        self.now = self.now + (step if self.mask is None else self.mask[..., None] * step)
 
     def _cut(self, places: Sequence[Place]) -> tuple[Camera, ...]:
         """The windows' own cameras."""
