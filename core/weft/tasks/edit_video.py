@@ -61,8 +61,8 @@ def edit_video(
     """Close the generator to cancel. The last event is the Result: `frames` u1 [N, H, W, 3], as large as they came, and
     with `report` a `contact_sheet`; info with sizes, steps, seconds and (with `report`) `edit_video_report.measures`.
 
-    frames: u1, or f4 in [0, 1], [N, H, W, 3] sRGB, in order. masks: bool, or u1 above 0, [N, H, W], what may change; what may
-    not is as it was, to the bit. exemplar: f4 [h, w, 3] sRGB in [0, 1], or words. Other parameters as in
+    frames: u1, or f4 in [0, 1], [N, H, W, 3] sRGB, in order. masks: bool, or u1 above 0, [N, H, W], what may change;
+    the rest stays as it was, to the bit. exemplar: f4 [h, w, 3] sRGB in [0, 1], or words. Other parameters as in
     `weft_wire.jobs.edit_video`. Raises WeftError before any work if something is wrong with the input. Sets torch to
     one thread.
     """

@@ -1,8 +1,8 @@
 """Small enough for the model, and back: edits at a smaller size carried over to pictures as large as they came.
 
-He & Sun 2015, "Fast Guided Filter": in every small window an edit is a line of the source, e ≈ a s + b, and a and b
-have no edges of their own, so they are enlarged and meet the large source's edges. What is no such line, new texture,
-is enlarged and added: at the small size nothing is lost.
+He & Sun 2015, "Fast Guided Filter": in every small window what an edit changes is a line of the source, c ≈ a s + b,
+and a and b have no edges of their own, so they are enlarged and meet the large source's edges. What is no such line,
+new texture, is enlarged and added: at the small size nothing is lost, and no change changes nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from weft.io.images import from_bytes, to_bytes
 __all__ = ["enlarged", "fitted", "working_size"]
 
 _RADIUS = 2  # px of the small picture
-_LEAST = 1e-3  # variance of the source below which its edges are noise
+_LEAST = 1e-4  # variance of the source below which its edges are noise
 
 
 def working_size(height: int, width: int, side: int, unit: int) -> tuple[int, int]:
@@ -39,15 +39,15 @@ def enlarged(source: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.nd
     `after` f4 [h, w, 3]."""
     if source.shape == after.shape:
         return to_bytes(after)
-    old, new, large = _plane(before), _plane(after), _plane(source)
-    height, width = large.shape[2:]
-    mean, target = _blurred(old), _blurred(new)
-    slope = (_blurred(old * new) - mean * target) / ((_blurred(old * old) - mean * mean).clamp_min(0) + _LEAST)
-    offset = target - slope * mean
-    slope, offset = _blurred(slope), _blurred(offset)
-    rest = new - slope * old - offset
-    slope, offset, rest = (_scaled(each, height, width) for each in (slope, offset, rest))
-    return to_bytes(_image(slope * large + offset + rest))
+    old, large = _plane(before), _plane(source)
+    change = _plane(after) - old
+    mean, middle = _blurred(change), _blurred(old)
+    slope = (_blurred(old * change) - middle * mean) / ((_blurred(old * old) - middle * middle).clamp_min(0) + _LEAST)
+    offset = _blurred(mean - slope * middle)
+    slope = _blurred(slope)
+    rest = change - slope * old - offset
+    slope, offset, rest = (_scaled(each, large.shape[2], large.shape[3]) for each in (slope, offset, rest))
+    return to_bytes(_image(large + slope * large + offset + rest))
 
 
 def _plane(image: np.ndarray) -> Tensor:

@@ -50,7 +50,7 @@ class MovingFrames:
 
     def descend(self, batch: Batch, gradient: Tensor, rate: float) -> None:
         chosen = [place.image for place in batch.places]
-        cell, share = self._lookup(chosen), self._share(chosen).expand(-1, 1, *gradient.shape[2:])
+        cell, share = self._lookup(chosen), self._share(chosen).expand(len(chosen), 1, *gradient.shape[2:])
         total = torch.zeros_like(self.change).index_add_(0, cell, _rows(share * gradient))
         weight = torch.zeros(len(self.change), 1).index_add_(0, cell, _rows(share))
         self.change -= rate * total / torch.where(weight > 0, weight, 1.0)
