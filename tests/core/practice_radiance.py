@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -48,7 +46,7 @@ def composited(
     density: Tensor,  # f8 [N, N, N], before its softplus
     color: Tensor,  # f8 [N, N, N, 3 K], before its sigmoid
     points: Tensor,  # f8 [R, S, 3] (x y z) in [-1, 1] of the grid
-    lengths: Sequence[float],  # [S], of the intervals, times σ of softplus 1
+    lengths: np.ndarray,  # [S] or [R, S], of the intervals, times σ of softplus 1
     directions: np.ndarray,  # [R, 3]
     background: Tensor,  # [3]
 ) -> tuple[Tensor, Tensor]:
@@ -56,7 +54,7 @@ def composited(
     grid = torch.cat([density[..., None], color], -1).permute(3, 0, 1, 2)[None]
     at = points[None, :, :, None]
     values = torch.nn.functional.grid_sample(grid, at, align_corners=True)[0, ..., 0].permute(1, 2, 0)  # [R, S, 1 + 3K]
-    depths = torch.nn.functional.softplus(values[..., 0]) * torch.tensor(lengths, dtype=torch.float64)
+    depths = torch.nn.functional.softplus(values[..., 0]) * torch.from_numpy(lengths)
     alpha = 1 - torch.exp(-depths)
     through = torch.cumprod(torch.cat([torch.ones_like(alpha[:, :1]), 1 - alpha], 1), 1)
     weights = alpha * through[:, :-1]

@@ -7,17 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from weft.geometry.harmonics import sh_basis
+from weft.scenes.grid_box import GridBox
 from weft.scenes.training_rays import Rays
 from weft.scenes.voxel_kernels import FIELDS, by_plane, collect, look, send_back
 from weft.scenes.voxel_update_kernels import occupy
 
 __all__ = ["FieldGradient", "Seen", "VoxelField"]
 
-NEAR = 0.1  # scene units: nothing nearer to an eye is looked at
-_MIDDLE, _FAR = 2.0, 12.0  # samples of unbounded scenes grow scarce behind the first, and end at the second
-_DENSE = 0.65  # of the samples lie before the first
-_SAMPLES = 1.6  # per vertex of a side, along a ray
-_STRIDE = 0.6  # of a cell's side, between the samples in a box
 _DENSITY = 7.5  # σ where softplus(density) is 1, per half of the box
 _OCCUPIED = -3.0  # least density that counts: there σ is 0.36 per half of the box
 _CELLS = 64  # of the occupancy, a side
@@ -55,22 +51,18 @@ class VoxelField:
 
     density: np.ndarray  # [N, N, N] (z y x)
     color: np.ndarray  # [N, N, N, 3 K]
-    box: np.ndarray  # [2, 3] in the scene's frame: middle, and half of the extents (x y z)
-    contracted: bool  # the box is the grid's inner half, everything beyond it lies in the outer one
+    box: GridBox
     background: np.ndarray  # [3] sRGB
     occupied: np.ndarray  # bool [M, M, M] (z y x): where there may be something
     limits: tuple[float, float] = (1e-3, 3e-3)  # the least α that counts, the transmittance at which a ray ends
 
     @classmethod
-    def empty(
-        cls, size: int, degree: int, density: float, half: float, contracted: bool, background: np.ndarray
-    ) -> VoxelField:
-        """A grey field of `density` everywhere, in a cube around 0."""
+    def empty(cls, size: int, degree: int, density: float, box: GridBox, background: np.ndarray) -> VoxelField:
+        """A grey field of `density` everywhere."""
         return cls(
             np.full((size,) * 3, density, np.float32),
             np.zeros((size, size, size, 3 * (degree + 1) ** 2), np.float32),
-            np.array([(0, 0, 0), (half,) * 3], np.float32),
-            contracted,
+            box,
             background.astype(np.float32),
             np.ones((_CELLS,) * 3, bool),
         )
@@ -87,14 +79,7 @@ class VoxelField:
 
     def places(self) -> np.ndarray:
         """f4 [N³, 3], the vertices in the scene's frame, x fastest; those around a contracted grid are not finite."""
-        side = np.linspace(-1, 1, self.size)
-        z, y, x = np.meshgrid(side, side, side, indexing="ij")
-        at = np.stack([x, y, z], -1).reshape(-1, 3)
-        if self.contracted:
-            far = np.abs(at).max(1, keepdims=True)  # in the outer half 1 - 1 / (2 distance)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                at = at * np.where(far <= 0.5, 2.0, 1 / (2 * (1 - far)) / far)
-        return (self.box[0] + self.box[1] * at).astype(np.float32)
+        return self.box.vertices(self.size)
 
     def look(self, rays: Rays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Image [R, 3], opacity [R] and distance [R] along rays, at the middles of their intervals."""
@@ -108,7 +93,7 @@ class VoxelField:
 
     def _looked(self, rays: Rays, jitter: np.ndarray | None, keeping: bool) -> Seen:
         real = self.density.dtype
-        count, edges, spans = len(rays), self._edges(), self._inside(rays)
+        count, edges = len(rays), self.box.edges(self.size).astype(real)
         kept = count if keeping else 0
         seen = Seen(
             np.empty((count, 3), real),
@@ -120,8 +105,10 @@ class VoxelField:
             np.empty((kept, len(edges) - 1, FIELDS), real),
         )
         look(
-            self.density, self.color, self.occupied, self.box, self.contracted, edges, self._scale(),
-            np.array(self.limits, real), rays.origins.astype(real), rays.directions.astype(real), spans, seen.basis,
+            self.density, self.color, self.occupied, self.box.extent.astype(real), self.box.contracted, edges,
+            real.type(_DENSITY / self.box.half),
+            np.array(self.limits, real), rays.origins.astype(real), rays.directions.astype(real),
+            self.box.spans(rays).astype(real), seen.basis,
             np.full(count, 0.5, real) if jitter is None else jitter.astype(real), self.background, seen.counts,
             seen.cells, seen.samples, seen.image, seen.opacity, seen.distance,
         )  # fmt: skip
@@ -146,44 +133,16 @@ class VoxelField:
         occupy(self.density, self.density.dtype.type(_OCCUPIED), self.occupied)
 
     def resized(self, size: int) -> VoxelField:
-        """The same field on `size`³ vertices. A box that is not contracted is drawn closer around what is occupied."""
-        box = self.box if self.contracted else _drawn_closer(self.box, self.occupied)
-        places = (box[0, :, None] + box[1, :, None] * np.linspace(-1, 1, size) - self.box[0, :, None]) / self.box[
-            1, :, None
-        ]
-        places = (places + 1) / 2 * (self.size - 1)
+        """The same field on `size`³ vertices, in a box drawn closer around what is occupied."""
+        box = self.box.drawn_closer(self.occupied)
+        (middle, half), (old_middle, old_half) = box.extent[..., None], self.box.extent[..., None]
+        places = ((middle + half * np.linspace(-1, 1, size) - old_middle) / old_half + 1) / 2 * (self.size - 1)
         density, color = self.density, self.color
         for axis in range(3):  # z y x
             density, color = (_between(one, places[2 - axis], axis) for one in (density, color))
         field = replace(self, density=density, color=color, box=box, occupied=np.empty_like(self.occupied))
         field.survey()
         return field
-
-    def _scale(self) -> np.floating:
-        """σ of softplus 1, per scene unit."""
-        return self.density.dtype.type(_DENSITY / self.box[1].mean())
-
-    def _edges(self) -> np.ndarray:
-        """[S + 1], the borders of a ray's intervals, behind its first distance."""
-        if not self.contracted:
-            stride = _STRIDE * 2 * float(self.box[1].min()) / (self.size - 1)
-            count = int(np.ceil(2 * np.linalg.norm(self.box[1]) / stride))
-            return (np.arange(count + 1) * stride).astype(self.density.dtype)
-        share = np.linspace(0, 1, int(_SAMPLES * self.size) + 1)
-        near = _MIDDLE * share / _DENSE
-        beyond = np.maximum(share - _DENSE, 0) / (1 - _DENSE)
-        edges = np.where(share < _DENSE, near, 1 / (1 / _MIDDLE + (1 / _FAR - 1 / _MIDDLE) * beyond))
-        return edges.astype(self.density.dtype)
-
-    def _inside(self, rays: Rays) -> np.ndarray:
-        """[R, 2], between which distances a ray is in the grid."""
-        spans = rays.spans.astype(self.density.dtype)
-        if self.contracted:
-            return spans
-        with np.errstate(divide="ignore", invalid="ignore"):
-            sides = (self.box[0] + np.array([[[-1.0]], [[1.0]]]) * self.box[1] - rays.origins) / rays.directions
-        first, last = np.fmin(*sides).max(1), np.fmax(*sides).min(1)
-        return np.stack([np.maximum(spans[:, 0], first), np.minimum(spans[:, 1], last)], 1).astype(spans.dtype)
 
 
 def _between(values: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
@@ -192,16 +151,3 @@ def _between(values: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
     share = np.clip(places - first, 0, 1).astype(values.dtype)
     share = share.reshape([-1 if k == axis else 1 for k in range(values.ndim)])
     return values.take(first, axis) * (1 - share) + values.take(first + 1, axis) * share
-
-
-def _drawn_closer(box: np.ndarray, occupied: np.ndarray) -> np.ndarray:
-    """The part of the box [2, 3] that holds all occupied cells; all of it where there is none."""
-    if not occupied.any():
-        return box
-    sides = len(occupied)
-    low, high = np.empty(3), np.empty(3)
-    for axis in range(3):  # x y z
-        some = np.flatnonzero(occupied.any(tuple(k for k in range(3) if k != 2 - axis)))
-        low[axis], high[axis] = some[0] / sides * 2 - 1, (some[-1] + 1) / sides * 2 - 1
-    middle, half = (low + high) / 2, (high - low) / 2
-    return np.stack([box[0] + middle * box[1], half * box[1]]).astype(box.dtype)

@@ -14,14 +14,14 @@ import numpy as np
 
 from weft.errors import InvalidInput
 from weft.geometry.camera import Camera
+from weft.scenes.grid_box import NEAR, GridBox, box_of
 from weft.scenes.scene import Rendering, TrainingViews
 from weft.scenes.training_rays import TrainingRays, rays_of
-from weft.scenes.voxel_field import NEAR, VoxelField
+from weft.scenes.voxel_field import VoxelField
 from weft.scenes.voxel_update_kernels import smooth, step_down
 
 __all__ = ["Voxels"]
 
-_INNER = 0.75  # scene units, half of the box that a contracted grid's inner half holds
 _COARSE, _COARSE_STEPS = 48, 0.3  # vertices a side in the beginning, and for which share of the steps
 _EMPTY = -4.0  # density in the beginning: nearly nothing, and less than what counts as occupied
 _RAYS = 4096  # of a step
@@ -43,6 +43,7 @@ class Voxels:
     def __init__(self, field: VoxelField, resolution: int) -> None:
         """`resolution`: vertices a side in the end."""
         self.field = field
+        self.background = field.background
         self.resolution = resolution
         self._moments = np.zeros_like(field.density), np.zeros_like(field.color)
         self._gradient = field.no_gradient()
@@ -66,16 +67,16 @@ class Voxels:
         pictures show there."""
         if resolution < 8:
             raise InvalidInput(f"a grid of {resolution} vertices a side, expected 8 or more", "72 to 160 are usual")
-        half = _shown_around(views.cameras) if bounded else _INNER
-        size = min(_COARSE, resolution)
-        return cls(VoxelField.empty(size, degree, _EMPTY, half, not bounded, np.array(background)), resolution)
+        size, box = min(_COARSE, resolution), box_of(views.cameras, bounded)
+        return cls(VoxelField.empty(size, degree, _EMPTY, box, np.array(background)), resolution)
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Self:
         """What `arrays` told; the arrays may be changed afterwards."""
-        names = ("density", "color", "box", "contracted", "background", "occupied")
-        density, color, box, contracted, background, occupied = (arrays[name].copy() for name in names)
-        scene = cls(VoxelField(density, color, box, bool(contracted), background, occupied), int(arrays["resolution"]))
+        names = ("density", "color", "background", "occupied")
+        density, color, background, occupied = (arrays[name].copy() for name in names)
+        box = GridBox(arrays["box"].copy(), bool(arrays["contracted"]))
+        scene = cls(VoxelField(density, color, box, background, occupied), int(arrays["resolution"]))
         scene._moments = arrays["density_moments"].copy(), arrays["color_moments"].copy()
         scene._age, scene._geometry = int(arrays["age"]), bool(arrays["geometry"])
         scene._rate = float(arrays["rate"])
@@ -85,8 +86,8 @@ class Voxels:
         return {
             "density": self.field.density,
             "color": self.field.color,
-            "box": self.field.box,
-            "contracted": np.array(self.field.contracted),
+            "box": self.field.box.extent,
+            "contracted": np.array(self.field.box.contracted),
             "background": self.field.background,
             "occupied": self.field.occupied,
             "resolution": np.array(self.resolution),
@@ -96,10 +97,6 @@ class Voxels:
             "geometry": np.array(self._geometry),
             "rate": np.array(self._rate),
         }
-
-    @property
-    def background(self) -> np.ndarray:
-        return self.field.background
 
     def render(self, camera: Camera) -> Rendering:
         rays, slope = rays_of(camera, NEAR)
@@ -182,12 +179,3 @@ class Voxels:
             step_down(*planes, np.float32(rate * _RATES[k]), np.float32(_MEMORY))
         touched[:] = 0
         self._age += 1
-
-
-def _shown_around(cameras: Sequence[Camera]) -> float:
-    """Half of what the cameras usually show of the plane through 0, scene units, along the longer side."""
-    halves = []
-    for camera in cameras:
-        depth = 1.0 if camera.orthographic else max(float(-camera.center @ camera.forward), NEAR)
-        halves.append(depth * max(camera.width / camera.fx, camera.height / camera.fy) / 2)
-    return float(np.median(halves))
