@@ -8,6 +8,7 @@ their number and their order.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -20,16 +21,25 @@ from weft.scenes.scene import Rendering, TrainingViews
 from weft.scenes.splat_drawing import Drawing, draw, parameter_gradients
 from weft.scenes.splat_growth import grown, relocate
 from weft.scenes.splat_optimiser import EDITING, FORMING, Held, SplatOptimiser
-from weft.scenes.splat_projection import LOGIT, QUATERNION, SCALE, SH
+from weft.scenes.splat_projection import BLUR, LOGIT, QUATERNION, SCALE, SH
 from weft.scenes.splat_start import splats_at, unprojected
 
-__all__ = ["NEAR", "SplatScene", "packed", "unpacked"]
+__all__ = ["EVERY", "NEAR", "REGULAR", "UNTIL", "Look", "SplatScene", "packed", "unpacked"]
 
 NEAR = 0.05  # scene units: a scene that forms puts nothing nearer to a camera
-_REGULAR = 0.005  # weight of the mean opacity and of the mean scale while a scene forms
-_EVERY, _UNTIL = 100, 0.8  # steps from one relocation to the next, and the share of a run after which there are none
+REGULAR = 0.005  # weight of the mean opacity and of the mean scale while a scene forms
+EVERY, UNTIL = 100, 0.8  # steps from one relocation to the next, and the share of a run after which there are none
 _COARSE, _SMALLEST = 0.4, 32  # the share of a run in half the pixels a side, if that leaves so many
 _ARRAYS = ("parameters", "background", "settings")
+
+
+class Look(NamedTuple):
+    """One picture that a step learns from."""
+
+    camera: Camera
+    picture: np.ndarray  # f4 [H, W, 3]
+    mask: np.ndarray | None  # bool [H, W]
+    blur: float = BLUR  # px²
 
 
 class SplatScene:
@@ -48,19 +58,19 @@ class SplatScene:
     @classmethod
     def begin(
         cls, views: TrainingViews, depths: np.ndarray, count: int, degree: int, seed: int, background: np.ndarray
-    ) -> SplatScene:
+    ) -> Self:
         """`count` splats on the surfaces that `depths` f4 [N, H, W] of the views tell of (inf: unknown)."""
         return cls.from_points(*unprojected(views, depths, count, seed), count, degree, seed, background)
 
     @classmethod
     def from_points(
         cls, points: np.ndarray, colors: np.ndarray, count: int, degree: int, seed: int, background: np.ndarray
-    ) -> SplatScene:
+    ) -> Self:
         """Splats at `points` f4 [P, 3] of `colors` f4 [P, 3], at most `count` now, and as many in the end."""
         return cls(splats_at(points, colors, degree, count, seed), background, capacity=count, near=NEAR)
 
     @classmethod
-    def from_splats(cls, splats: Splats, background: np.ndarray) -> SplatScene:
+    def from_splats(cls, splats: Splats, background: np.ndarray) -> Self:
         """Splats that are there, to be edited. Raises InvalidInput for broken ones."""
         return cls(splats, background)
 
@@ -76,13 +86,9 @@ class SplatScene:
         return Rendering(drawing.image, opacity, depth)
 
     def fit(self, views: TrainingViews, step: int, total: int, seed: int) -> float:
-        k = _turn(len(views.cameras), step, seed)
-        camera, picture = views.cameras[k], views.images[k]
-        mask = None if views.masks is None else views.masks[k]
-        if self.capacity and step < _COARSE * total and min(picture.shape[:2]) >= 2 * _SMALLEST:
-            camera, picture, mask = halved(camera, picture, mask)
-        drawing = self._draw(camera)
-        loss, wanted = picture_loss(drawing.image, picture, mask)
+        look = self._look(views, step, total, seed)
+        drawing = self._draw(look.camera, look.blur)
+        loss, wanted = picture_loss(drawing.image, look.picture, look.mask)
         self._learn(parameter_gradients(drawing, wanted, geometry=self.optimiser.geometry), step, total, seed)
         return loss
 
@@ -94,6 +100,11 @@ class SplatScene:
 
     def places(self) -> np.ndarray:
         return self.parameters[:, :SCALE].copy()
+
+    def shift_colors(self, change: np.ndarray) -> None:
+        """Add `change` f4 [N, 3] to f_dc, on which pictures depend linearly: for who solves for colours."""
+        changed = change.any(1)
+        self.parameters[changed, SH : SH + 3] += change[changed]
 
     def restart(
         self, *, geometry: bool = True, rate: float = 1.0, trainable: np.ndarray | None = None, anchor: float = 0.0
@@ -109,7 +120,7 @@ class SplatScene:
         return mine | self.optimiser.arrays()
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> SplatScene:
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Self:
         """The scene whose `arrays` these are. Raises InvalidInput where they make no scene."""
         try:
             parameters, background, settings = (arrays[name] for name in _ARRAYS)
@@ -120,22 +131,31 @@ class SplatScene:
             raise InvalidInput(f"the arrays make no scene of splats: {error}", "the file is damaged") from None
         return scene
 
-    def _draw(self, camera: Camera) -> Drawing:
-        return draw(self.parameters, camera, self.background, self.near)
+    def _look(self, views: TrainingViews, step: int, total: int, seed: int) -> Look:
+        """The view of this step. While a scene is rough, it has half the pixels a side."""
+        k = _turn(len(views.cameras), step, seed)
+        mask = None if views.masks is None else views.masks[k]
+        look = Look(views.cameras[k], views.images[k], mask)
+        if not self.capacity or step >= _COARSE * total or min(look.picture.shape[:2]) < 2 * _SMALLEST:
+            return look
+        return Look(*halved(look.camera, look.picture, mask), BLUR / 4)  # the same footprint in the scene
+
+    def _draw(self, camera: Camera, blur: float = BLUR) -> Drawing:
+        return draw(self.parameters, camera, self.background, self.near, blur)
 
     def _learn(self, gradients: np.ndarray, step: int, total: int, seed: int) -> None:
         fraction = step / total
         if self.capacity:
             self._regularise(gradients)
         self.optimiser.step(self.parameters, gradients, fraction, FORMING if self.capacity else EDITING)
-        if self.capacity and (step + 1) % _EVERY == 0 and fraction < _UNTIL:
+        if self.capacity and (step + 1) % EVERY == 0 and fraction < UNTIL:
             source = np.random.default_rng([seed, step])
             relocate(self.parameters, self.optimiser, source)
             self.parameters = grown(self.parameters, self.optimiser, self.capacity, source)
 
     def _regularise(self, gradients: np.ndarray) -> None:
         """Add the gradients of the mean opacity and of the mean scale: what is not needed fades."""
-        share = np.float32(_REGULAR / len(gradients))
+        share = np.float32(REGULAR / len(gradients))
         opacity = 1 / (1 + np.exp(-self.parameters[:, LOGIT]))
         gradients[:, LOGIT] += share * opacity * (1 - opacity)
         gradients[:, SCALE:QUATERNION] += share / 3 * np.exp(self.parameters[:, SCALE:QUATERNION])

@@ -11,11 +11,11 @@ from weft.errors import InvalidInput
 from weft.geometry.camera import Camera
 from weft.geometry.inside import inside_box, inside_mesh
 from weft.geometry.mesh import Mesh
-from weft.geometry.rays import ray_grid
 from weft.geometry.splat_weights import render_splats
 from weft.geometry.splats import Splats
 from weft.scenes.frame import SceneFrame
 from weft.scenes.scene import Scene
+from weft.spaces.view_geometry import unprojected
 
 __all__ = ["Region", "changing_pixels", "changing_places"]
 
@@ -82,10 +82,6 @@ def changing_pixels(
 
 def _at_depth(region: Region, depth: np.ndarray, frame: SceneFrame, camera: Camera) -> np.ndarray:
     """bool [H, W]: whether what lies at `depth` f4 [H, W], along the viewing axis, is in the region."""
-    origins, directions = ray_grid(camera, *depth.shape)
-    known = np.isfinite(depth)
-    along = directions[known] @ camera.forward
-    points = origins[known] + directions[known] * (depth[known] / along)[:, None]
-    inside = np.zeros(depth.shape, bool)
-    inside[known] = region.holds(frame.out_of_points(points))
+    inside = np.isfinite(depth)
+    inside[inside] = region.holds(frame.out_of_points(unprojected(camera, depth)[inside]))
     return inside

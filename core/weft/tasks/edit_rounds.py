@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from weft.errors import InvalidInput
-from weft.scenes.scene import Scene, TrainingViews
+from weft.scenes.scene import TrainingViews
+from weft.tasks.edit_learning import Learner
 from weft.tasks.edited_views import EditedViews
 from weft.tasks.events import Event, Preview, Progress
 from weft.tasks.painting import Clock
@@ -21,7 +22,7 @@ from weft.tasks.painting import Clock
 __all__ = ["SCHEDULES", "EditRounds", "EditSchedule", "chosen_schedule"]
 
 _TOLD = 10  # scene steps from one progress to the next
-_SHOWN = 100  # from one preview to the next, at least
+_SHOWN = 20  # from one preview to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,6 @@ class EditSchedule:
     every: int  # scene steps from one batch to the next
     rounds: int  # how often each view is edited
     share: float  # of the steps of a whole distillation, that a view is moved by in a round
-    settle: int = 0  # scene steps after the last batch, beside `every`
 
     def batches(self, views: int, random: np.random.Generator) -> list[np.ndarray]:
         """Numbers of the views of each batch: every round is an epoch without replacement, in equal parts."""
@@ -41,11 +41,11 @@ class EditSchedule:
 
     def steps(self, views: int) -> int:
         """Scene steps altogether."""
-        return self.rounds * -(-views // self.batch) * self.every + self.settle
+        return self.rounds * -(-views // self.batch) * self.every
 
 
 SCHEDULES = {
-    "csd": EditSchedule(batch=16, every=300, rounds=1, share=1.0),
+    "csd": EditSchedule(batch=16, every=100, rounds=4, share=0.25),
     "one_by_one": EditSchedule(batch=1, every=10, rounds=4, share=0.25),
 }
 
@@ -64,11 +64,11 @@ def chosen_schedule(name: str, *, batch: int, every: int) -> EditSchedule:
 class EditRounds:
     """A scene being edited. Iterate `run`; the scene changes in place, `targets` are what it learned last."""
 
-    scene: Scene  # restarted
+    learner: Learner  # its scene restarted
     views: TrainingViews  # what it learned, in its frame
     editor: EditedViews  # its first views are `views`
     schedule: EditSchedule
-    steps: int  # of the scene, altogether
+    steps: int  # of the learner, altogether
     seed: int
     clock: Clock
 
@@ -79,25 +79,26 @@ class EditRounds:
     def run(self) -> Iterator[Event]:
         random = np.random.default_rng((self.seed, 1))
         batches = self.schedule.batches(len(self.views.cameras), random)[: -(-self.steps // self.schedule.every)]
-        pace = max(_SHOWN, self.schedule.every)
         for step in range(self.steps):
             turn, rest = divmod(step, self.schedule.every)
             if rest == 0 and turn < len(batches):
                 yield from self._edit(batches[turn], turn, len(batches))
             with self.clock.phase("scene"):
-                loss = self.scene.fit(self.targets, step, self.steps, self.seed)
+                loss = self.learner.learn(self.targets, step, self.steps)
             if not np.isfinite(loss):
                 raise InvalidInput(f"the scene's loss is {loss} after step {step + 1}", "lower the rate of the edit")
-            if (step + 1) % _TOLD == 0 or step + 1 == self.steps:
+            few = self.steps <= _SHOWN or step + 1 == self.steps
+            if few or (step + 1) % _TOLD == 0:
                 yield Progress("scene", step + 1, self.steps)
-            if (step + 1) % pace == 0 or step + 1 == self.steps:
-                yield Preview(0, self.scene.render(self.views.cameras[0]).image.clip(0, 1), step + 1, self.steps)
+            if few or (step + 1) % _SHOWN == 0:
+                image = self.learner.scene.render(self.views.cameras[0]).image.clip(0, 1)
+                yield Preview(0, image, step + 1, self.steps)
 
     def _edit(self, batch: np.ndarray, turn: int, turns: int) -> Iterator[Event]:
         """Replace the pictures of a batch."""
         with self.clock.phase("renders"):
             cameras = [self.views.cameras[view] for view in batch]
-            begin = np.stack([self.scene.render(camera).image for camera in cameras]).clip(0, 1)
+            begin = np.stack([self.learner.scene.render(camera).image for camera in cameras]).clip(0, 1)
         run = self.editor.edited(batch.tolist(), begin)
         while True:
             try:

@@ -15,15 +15,17 @@ import torch
 
 from weft.errors import InvalidInput
 from weft.geometry.camera import Camera
-from weft.geometry.splats import Splats
+from weft.geometry.splats import Splats, rgb_of
 from weft.methods.score_distillation import Distillation
 from weft.scenes.scene import TrainingViews
+from weft.scenes.splats import SplatScene
+from weft.tasks.edit_learning import Learner, TrainedScene, solved_colors
 from weft.tasks.edit_region import Region
 from weft.tasks.edit_rounds import EditRounds, chosen_schedule
 from weft.tasks.edit_scene_report import Seen, contact_sheet, measures, reached
 from weft.tasks.edit_setting import EditSetting, ShownViews, edit_setting
 from weft.tasks.edited_views import EditedViews
-from weft.tasks.events import Checkpoint, Event, Progress, Result, Warning
+from weft.tasks.events import Checkpoint, Event, Preview, Progress, Result, Warning
 from weft.tasks.instruction import Instruction
 from weft.tasks.instruction_choice import choose_instruction
 from weft.tasks.instruction_exemplar import ExemplarInstruction
@@ -31,6 +33,7 @@ from weft.tasks.network import Network
 from weft.tasks.painting import Clock
 from weft.tasks.phases import Painter
 from weft.tasks.scene_results import held_out_arrays, turning
+from weft.tasks.splat_preview import in_rows
 
 __all__ = ["edit_scene"]
 
@@ -69,7 +72,8 @@ def edit_scene(
     report: bool,
     network: Network | None = None,
 ) -> Iterator[Event]:
-    """Close the generator to cancel. Previews show the first view; a Checkpoint has what there is by then.
+    """Close the generator to cancel. Previews of object 0 show the first view, those of object 1 the colours of splats
+    (`splat_preview`); a Checkpoint has what there is by then.
 
     scene: the bytes of a scene file, or splats, in the frame of their file. images f4 [N, H, W, 3] sRGB in [0, 1] and
     masks bool [N, H, W] (what of them counts) from `cameras` of the same world; what is not given is replaced by the
@@ -100,14 +104,22 @@ def edit_scene(
     yield from setting.warnings
     opened, shown = setting.opened, setting.shown
     count = len(shown.views.cameras)
-    steps = scene_steps or plan.steps(count)
     geometry = change == "all" or (change == "automatic" and setting.photographs and opened.scene.kind == "splats")
     opened.scene.restart(geometry=geometry, trainable=setting.trainable, anchor=anchor)
+    learner: Learner = TrainedScene(opened.scene, seed)
+    if not geometry and not anchor:
+        with clock.phase("prepare"):
+            solved, problem = solved_colors(opened.scene, shown.views, setting.trainable)
+        if problem is not None:
+            yield problem
+        if solved is not None:
+            learner, plan = solved, replace(plan, every=every or 1)
+    steps = scene_steps or plan.steps(count)
     yield Progress("prepare", 2, 2, "looking at its views")
     share = replace(settings, steps=max(1, round(settings.steps * plan.share)))
     with clock.phase("prepare"):
         editor = EditedViews(instruction, share, shown.views.images, shown.masks, seed)
-    rounds = EditRounds(opened.scene, shown.views, editor, plan, steps, seed, clock)
+    rounds = EditRounds(learner, shown.views, editor, plan, steps, seed, clock)
     yield from _run(rounds, setting, clock)
     if network is not None:
         yield from network.warnings((prompt,))
@@ -140,6 +152,9 @@ def _run(rounds: EditRounds, setting: EditSetting, clock: Clock) -> Iterator[Eve
     kept = clock.elapsed()
     for event in rounds.run():
         yield event
+        scene = rounds.learner.scene
+        if isinstance(event, Preview) and isinstance(scene, SplatScene):
+            yield replace(event, object=1, image=in_rows(rgb_of(scene.splats().sh[:, 0]).clip(0, 1)))
         if isinstance(event, Progress) and event.phase == "scene" and clock.elapsed() - kept > _KEPT:
             told = {"step": event.step, "steps": rounds.steps}
             yield Checkpoint(setting.arrays(event.step, rounds.steps, rounds.seed), told)

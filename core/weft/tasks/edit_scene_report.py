@@ -10,16 +10,15 @@ import numpy as np
 from weft.errors import InvalidInput
 from weft.geometry.camera import Camera
 from weft.geometry.depth_normals import depth_normals
-from weft.geometry.rays import ray_grid
 from weft.metrics import eroded, pairwise_view_psnr, patch_distance, psnr, sharpness
 from weft.scenes.scene import Rendering
+from weft.spaces.view_geometry import unprojected
 from weft.tasks.sheet import sheet
 
 __all__ = ["Seen", "contact_sheet", "measures", "reached"]
 
 _COMPARED = 12  # views that are compared with each other, and whose patches are
 _SHOWN = 6  # views on the sheet
-_STEEPEST = 0.3  # cosine at which a surface is taken to be seen
 
 
 class Seen:
@@ -120,12 +119,11 @@ def _surface(
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
     """What each pixel sees: places f4 [H, W, 3], depths and cosines f4 [H, W] of every view."""
     normals, _ = depth_normals(depths, cameras)
-    places, cosines = [], []
-    for camera, depth, normal in zip(cameras, depths, normals, strict=True):
-        origins, directions = ray_grid(camera, *depth.shape)
-        along = np.where(np.isfinite(depth), depth, 0) / (directions @ camera.forward)
-        places.append((origins + directions * along[..., None]).astype(np.float32))
-        cosines.append(np.maximum(-(normal * directions).sum(-1), 0).astype(np.float32))
+    places = [unprojected(*view) for view in zip(cameras, depths, strict=True)]
+    cosines = [
+        (camera.toward(at.reshape(-1, 3)) * normal.reshape(-1, 3)).sum(1).reshape(at.shape[:2]).clip(0, 1)
+        for camera, at, normal in zip(cameras, places, normals, strict=True)
+    ]
     return places, list(depths), cosines
 
 
