@@ -7,6 +7,7 @@ together are windows of the image.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from weft.tasks.edit_panorama_report import EditedPanorama, contact_sheet, measu
 from weft.tasks.events import Event, Preview, Progress, Result
 from weft.tasks.instruction import Instruction
 from weft.tasks.instruction_choice import choose_instruction
+from weft.tasks.instruction_exemplar import ExemplarInstruction
 from weft.tasks.network import Network
 from weft.tasks.painting import PREVIEW_SIDE, Clock
 from weft.tasks.panorama_setting import fitted
@@ -86,10 +88,10 @@ def edit_panorama(
         )
         for look in looks
     ]  # fmt: skip
-    instructions = [instruction for instruction, _, _ in chosen]
     model, settings, _ = chosen[0]  # of one kind, they share all but what they want
     with clock.phase("prepare"):
         variable = _windows(model, image, looks, form, window, batch)
+        instructions = [_seen_through(variable, instruction) for instruction, _, _ in chosen]
         estimator = _estimator(instructions, looks, variable, image, seed)
     yield Progress("prepare", 1, 1, "placing windows")
     every = 1 if model.scale == 1 else -(-settings.steps // _LATENT_PREVIEWS)
@@ -134,6 +136,11 @@ def _windows(
     if shape == "sphere":
         return SphereWindows(model, image, window, batch, mask)
     return WideWindows.of(model, image, window, wrap=meets_itself(image), batch=batch, mask=mask)
+
+
+def _seen_through(variable: PanoramaWindows, instruction: Instruction) -> Instruction:
+    """What windows show is what patterns are scaled to."""
+    return replace(instruction, window=variable.window) if isinstance(instruction, ExemplarInstruction) else instruction
 
 
 def _estimator(

@@ -53,9 +53,7 @@ class EditedPanorama:
         """At the scale at which it was painted; None for networks, which go by words."""
         if not isinstance(instruction, ExemplarInstruction):
             return None
-        height, width = self.windows.canvases(self.before[..., :1]).shape[1:3]
-        span = instruction.pattern_scale * min(height, width, instruction.window)
-        return Painter(instruction.exemplar, span).exemplar().image / 2 + 0.5
+        return Painter(instruction.exemplar, instruction.pattern_scale * instruction.window).exemplar().image / 2 + 0.5
 
 
 def measure(edited: EditedPanorama) -> dict[str, Any]:
@@ -92,7 +90,7 @@ def measure(edited: EditedPanorama) -> dict[str, Any]:
 def _seams(edited: EditedPanorama) -> dict[str, Any]:
     period = edited.windows.window
     axes = [axis for axis in (0, 1) if edited.after.shape[axis] > period]
-    if not axes:
+    if not axes:  # one window is all
         return {"window_seam": None, "worst_seam": None, "worst_seam_before": None}
     after, before = ([line_seams(picture, period, axis) for axis in axes] for picture in (edited.after, edited.before))
     return {

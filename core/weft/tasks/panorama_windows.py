@@ -18,7 +18,7 @@ class PanoramaWindows(Protocol):
 
     @property
     def window(self) -> int:
-        """px of a window's longer side."""
+        """px of a window's shorter side."""
         ...
 
     @property

@@ -123,7 +123,7 @@ class WideWindows:
 
     @property
     def window(self) -> int:
-        return max(self.rows.window, self.columns.window) * self.instruction.scale
+        return min(self.rows.window, self.columns.window) * self.instruction.scale
 
     @property
     def wraps(self) -> bool:
@@ -152,15 +152,17 @@ class WideWindows:
         return inner if self.mask is None else np.where(self.mask[..., None], inner, self.image)
 
     def draw(self, generator: torch.Generator) -> Batch:
-        tops, lefts = (
-            axis.starts(int(torch.randint(axis.phases, (), generator=generator))) for axis in (self.rows, self.columns)
-        )
+        tops, lefts = (axis.starts(self.phase(axis, generator)) for axis in (self.rows, self.columns))
         chosen = torch.randperm(self._tiles, generator=generator)[: self.count].sort().values.tolist()
         places = tuple(Place(0, int(tops[i // len(lefts)]), int(lefts[i % len(lefts)])) for i in chosen)
         cells = [self._cells(place)[0] for place in places]
         x, source = (torch.cat([whole[:, :, rows[:, None], columns] for rows, columns in cells])
                      for whole in (self.x, self.source))  # fmt: skip
         return Batch(x, places, source)
+
+    def phase(self, axis: Axis, generator: torch.Generator) -> int:
+        """Which tiling of an axis is next."""
+        return int(torch.randint(axis.phases, (), generator=generator))
 
     def descend(self, batch: Batch, gradient: Tensor, rate: float) -> None:
         total, count = torch.zeros_like(self.x[0]), torch.zeros_like(self.x[0, :1])
