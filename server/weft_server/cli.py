@@ -36,7 +36,9 @@ def _run(argv: Sequence[str] | None) -> int:
     from weft_server import (
         bench_command,
         doctor_command,
+        edit_panorama_command,
         edit_scene_command,
+        edit_video_command,
         fit_command,
         illusion_command,
         keys_command,
@@ -67,6 +69,8 @@ def _run(argv: Sequence[str] | None) -> int:
         illusion_command,
         panorama_command,
         splat_texture_command,
+        edit_panorama_command,
+        edit_video_command,
         fit_command,
         render_command,
         edit_scene_command,

@@ -13,8 +13,10 @@ from weft.geometry.camera import Camera
 from weft.geometry.mesh import Mesh
 from weft.geometry.splats import Splats
 from weft.io.images import from_bytes
+from weft.tasks.compositional import Region as PanoramaRegion
 from weft.tasks.edit_region import Region
 from weft.tasks.views_scene import ViewScene
+from weft_wire.jobs.edit_panorama import REGIONS
 
 __all__ = ["Received"]
 
@@ -86,6 +88,30 @@ class Received:
         )
         dc = self.arrays.get("splats.dc", np.zeros((len(means), 3), np.float32))
         return Splats(means, quaternions, log_scales, logits, dc[:, None])
+
+    def image(self) -> np.ndarray:
+        """f4 [H, W, 3] in [0, 1]."""
+        return from_bytes(self.arrays["image"])
+
+    def mask(self) -> np.ndarray | None:
+        """bool [H, W]."""
+        return self._flags("mask")
+
+    def regions(self) -> list[PanoramaRegion | None]:
+        """Each with its mask, and with a picture of what it should look like, if there is one; None where it is not."""
+        masks = [self._flags(f"region.{i}.mask") for i in range(REGIONS)]
+        return [
+            None if mask is None else PanoramaRegion(mask, self._image(f"region.{i}.exemplar"))
+            for i, mask in enumerate(masks)
+        ]
+
+    def frames(self) -> np.ndarray:
+        """u1 [N, H, W, 3]: a video in floats would be four times as large."""
+        return self.arrays["frames"]
+
+    def frame_masks(self) -> np.ndarray | None:
+        """bool [N, H, W]."""
+        return self._flags("masks")
 
     def scene(self) -> np.ndarray | Splats:
         """The bytes of a scene file, u1 [B], or splats with all their harmonics."""

@@ -17,7 +17,9 @@ import torch
 from weft.io.images import to_bytes
 from weft.models.materials import MATERIALS
 from weft.tasks import (
+    edit_panorama,
     edit_scene,
+    edit_video,
     fit,
     illusion,
     move,
@@ -29,12 +31,14 @@ from weft.tasks import (
     stylize,
     texture,
 )
-from weft.tasks.events import Event, Result
+from weft.tasks.events import Checkpoint, Event, Result
 from weft_server.loaded_models import announced, unload
 from weft_server.networks import NAMES, network_of, prior_of
 from weft_server.received import Received
 from weft_wire.jobs import (
+    EDIT_PANORAMA,
     EDIT_SCENE,
+    EDIT_VIDEO,
     FIT,
     ILLUSION,
     MOVE,
@@ -79,7 +83,7 @@ class Runner:
         events = self.function(**given, **wished)
         with closing(cast(Generator[Event, None, None], events)):
             for event in events:
-                if isinstance(event, Result):
+                if isinstance(event, Result | Checkpoint):
                     event = replace(event, arrays=as_declared(self.task, event.arrays))
                 yield event
 
@@ -115,6 +119,12 @@ _ROWS = (
         {**_EXEMPLAR, "depth": Received.depth, "meshes": Received.meshes, "viewpoint": Received.viewpoint},
     ),
     Runner(SPLAT_TEXTURE, splat_texture.splat_texture, {"splats": Received.splats, **_EXEMPLAR, **_CAMERAS}),
+    Runner(
+        EDIT_PANORAMA,
+        edit_panorama.edit_panorama,
+        {"image": Received.image, "mask": Received.mask, **_EXEMPLAR, "regions": Received.regions},
+    ),
+    Runner(EDIT_VIDEO, edit_video.edit_video, {"frames": Received.frames, "masks": Received.frame_masks, **_EXEMPLAR}),
     Runner(
         FIT,
         fit.fit,

@@ -74,6 +74,8 @@ TASKS: dict[str, Task] = {
         ILLUSION,
         PANORAMA,
         SPLAT_TEXTURE,
+        EDIT_PANORAMA,
+        EDIT_VIDEO,
         FIT,
         RENDER,
         EDIT_SCENE,
