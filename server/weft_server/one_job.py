@@ -31,9 +31,11 @@ __all__ = ["follow", "run_job"]
 
 # Numbers of a report, by their names in the result's info.
 MEASURES = (
-    "rerender_psnr", "view_psnr", "pairwise_psnr", "pairwise_psnr_before", "held_out_psnr", "painted_psnr",
-    "sharpness", "seam_energy", "wrap_seam", "view_seam", "patch_distance", "likeness_own", "likeness_other",
+    "rerender_psnr", "view_psnr", "pairwise_psnr", "pairwise_psnr_before", "train_psnr", "held_out_psnr",
+    "painted_psnr", "sharpness", "detail", "flicker_before", "flicker", "seam_energy", "wrap_seam", "view_seam",
+    "window_seam", "worst_seam", "patch_distance", "likeness_own", "likeness_other",
 )  # fmt: skip
+GROUPS = {"edited": "edited views", "held_out": "held-out views"}  # of an edited scene, each with measures of its own
 KEEPING = 60.0  # seconds that fetching a checkpoint may take
 SEEN = {"panorama": "pixels", "splat_texture": "splats"}  # what the views cover; texels otherwise
 
@@ -174,12 +176,22 @@ def _summarise(task: str, info: dict[str, Any], files: list[Path], seconds: floa
         say(f"seen by the views: {100 * float(info['coverage']):.1f} % of the {SEEN.get(task, 'texels')}")
     if info.get("kept"):
         say(f"kept as they came: {100 * float(info['kept']):.1f} % of the texels")
-    if measured := [f"{name} {_plain(info[name])}" for name in MEASURES if info.get(name) is not None]:
-        say(f"measured: {', '.join(measured)}")
+    groups = {"measured": {name: info.get(name) for name in MEASURES}}
+    groups |= {title: info[name] for name, title in GROUPS.items() if isinstance(info.get(name), dict)}
+    told = {
+        title: ", ".join(f"{name} {_plain(value)}" for name, value in group.items() if value is not None)
+        for title, group in groups.items()
+    }
+    for title, measures in told.items():
+        if measures:
+            say(f"{title}: {measures}")
+    if any(told.values()):
         say(f"seconds: {', '.join(f'{phase} {spent:.2f}' for phase, spent in info.get('seconds', {}).items())}")
     say(f"wrote {', '.join(map(str, files))} in {seconds:.1f} s")
 
 
 def _plain(value: Any) -> str:
-    """A measure, or one for each view."""
+    """A measure, or one for each view or part."""
+    if isinstance(value, dict):
+        return " / ".join(f"{name} {each:g}" for name, each in value.items())
     return " / ".join(f"{each:g}" for each in value) if isinstance(value, list) else f"{value:g}"
