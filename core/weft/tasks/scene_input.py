@@ -8,7 +8,7 @@ show an object and nothing else, and are learned from as a whole. Other masks sa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -174,16 +174,11 @@ def _scaled(
     height, width = images.shape[1:3]
     if wanted >= max(height, width):
         return np.ascontiguousarray(images, np.float32), masks, cameras
-    factor = wanted / max(height, width)
-    rows, columns = (max(SMALLEST, round(side * factor)) for side in (height, width))
+    smaller = [camera.of_side(wanted) for camera in cameras]
+    rows, columns = smaller[0].height, smaller[0].width
     images = _smaller(images, rows, columns).clip(0, 1)
     if masks is not None:
         masks = _smaller(masks[..., None], rows, columns)[..., 0] > 0.5
-    across, down = columns / width, rows / height
-    smaller = [
-        replace(c, width=columns, height=rows, fx=c.fx * across, fy=c.fy * down, cx=c.cx * across, cy=c.cy * down)
-        for c in cameras
-    ]
     return images, masks, smaller
 
 

@@ -78,7 +78,8 @@ def open_scene(
     if isinstance(source, Splats):
         check_splats(source)
         frame = frame or SceneFrame(np.eye(4))
-        scene = SplatScene.from_splats(frame.into_splats(source), np.array(background_of(background), np.float32))
+        behind = np.array(background_of(background), np.float32)
+        scene = KINDS["splats"].from_splats(frame.into_splats(source), behind)
         return OpenScene(scene, frame, SceneInfo(frame.matrix), source, scene.splats())
     file = read_scene(source if isinstance(source, bytes) else np.ascontiguousarray(source).tobytes())
     try:
