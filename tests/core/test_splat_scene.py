@@ -106,7 +106,7 @@ def test_depth_and_opacity_are_those_of_the_surface(truth, views):
 
 
 def test_going_on_and_other_threads_give_the_same_bytes(truth, views, monkeypatch):
-    monkeypatch.setattr(splats, "_EVERY", 4)
+    monkeypatch.setattr(splats, "EVERY", 4)
     whole = after(begun(truth, views), views, range(24), 24)
     half = after(begun(truth, views), views, range(13), 24)
     again = SplatScene.from_arrays({name: array.copy() for name, array in half.arrays().items()})
@@ -119,7 +119,7 @@ def test_going_on_and_other_threads_give_the_same_bytes(truth, views, monkeypatc
 
 
 def test_a_scene_that_forms_grows_to_its_capacity_and_no_farther(truth, views, monkeypatch):
-    monkeypatch.setattr(splats, "_EVERY", 4)
+    monkeypatch.setattr(splats, "EVERY", 4)
     scene = begun(truth, views, 100)
     scene.capacity = 120
     after(scene, views, range(24), 24)

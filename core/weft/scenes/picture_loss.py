@@ -15,13 +15,13 @@ import numpy as np
 
 from weft.kernels import parallel_kernel
 
-__all__ = ["SIMILARITY", "picture_loss"]
+__all__ = ["C1", "C2", "SIMILARITY", "WINDOW", "picture_loss"]
 
 SIMILARITY = 0.2  # the share of 1 - SSIM
 _REACH = 5  # pixels
-_WINDOW = np.exp(-(np.arange(-_REACH, _REACH + 1) ** 2) / (2 * 1.5**2))
-_WINDOW = (_WINDOW / _WINDOW.sum()).astype(np.float32)
-_C1, _C2 = np.float32(0.01**2), np.float32(0.03**2)
+WINDOW = np.exp(-(np.arange(-_REACH, _REACH + 1) ** 2) / (2 * 1.5**2))
+WINDOW = (WINDOW / WINDOW.sum()).astype(np.float32)
+C1, C2 = np.float32(0.01**2), np.float32(0.03**2)
 _LANES = 32  # of rows, each of which allocates its scratch memory once
 
 
@@ -69,13 +69,13 @@ def _blur(planes, channels, blurred):
         for row in range(lane, height, _LANES):
             middle[:] = np.float32(0)
             for q in range(max(0, _REACH - row), min(2 * _REACH + 1, height + _REACH - row)):
-                weight, source = _WINDOW[q], planes[row + q - _REACH]
+                weight, source = WINDOW[q], planes[row + q - _REACH]
                 for at in range(width):
                     middle[at] += weight * source[at]
             target = blurred[row]
             target[:] = np.float32(0)
             for q in range(2 * _REACH + 1):
-                weight, shifted = _WINDOW[q], padded[q * channels : q * channels + width]
+                weight, shifted = WINDOW[q], padded[q * channels : q * channels + width]
                 for at in range(width):
                     target[at] += weight * shifted[at]
 
@@ -91,8 +91,8 @@ def _similarity(blurred, slopes, losses):
                 at = column * 15 + c
                 m, xx, xy = blurred[row, at], blurred[row, at + 3], blurred[row, at + 6]
                 n, yy = blurred[row, at + 9], blurred[row, at + 12]
-                a1, a2 = two * m * n + _C1, two * (xy - m * n) + _C2
-                b1, b2 = m * m + n * n + _C1, xx - m * m + yy - n * n + _C2
+                a1, a2 = two * m * n + C1, two * (xy - m * n) + C2
+                b1, b2 = m * m + n * n + C1, xx - m * m + yy - n * n + C2
                 s = np.divide(a1 * a2, b1 * b2)
                 to = column * 9 + c
                 slopes[row, to] = two * s * (np.divide(n, a1) - np.divide(n, a2) - np.divide(m, b1) + np.divide(m, b2))

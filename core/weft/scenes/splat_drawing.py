@@ -8,7 +8,7 @@ import numpy as np
 
 from weft.errors import InvalidCamera
 from weft.geometry.camera import Camera
-from weft.scenes.splat_projection import project, unproject
+from weft.scenes.splat_projection import BLUR, project, unproject
 from weft.scenes.splat_raster import TILE, backward, binned, composite, gathered
 from weft.scenes.splat_shading import shade, unshade
 
@@ -30,9 +30,12 @@ class Drawing:
     tiles: tuple[np.ndarray, np.ndarray]  # starts i8 [tiles + 1], splats i4 [E]
 
 
-def draw(parameters: np.ndarray, camera: Camera, background: np.ndarray, near: float = 0.0) -> Drawing:
+def draw(
+    parameters: np.ndarray, camera: Camera, background: np.ndarray, near: float = 0.0, blur: float = BLUR
+) -> Drawing:
     """What `camera` sees of splats `parameters` [N, 11 + 3 K] over `background` [3]; nothing nearer than its own near
-    plane or `near`. Raises InvalidCamera for an orthographic camera."""
+    plane or `near`. `blur` in px² is added to every footprint's variance. Raises InvalidCamera for an orthographic
+    camera."""
     if camera.orthographic:
         raise InvalidCamera("the camera is orthographic, expected a perspective one", "scenes are seen by pinholes")
     count, dtype = len(parameters), parameters.dtype
@@ -41,7 +44,7 @@ def draw(parameters: np.ndarray, camera: Camera, background: np.ndarray, near: f
     drawn, boxes = np.empty((count, 6), dtype), np.empty((count, 4), np.int32)
     depths, colors = np.empty(count, dtype), np.empty((count, 3), dtype)
     nearest = float(max(near, camera.near))
-    project(parameters, matrix, lens, camera.width, camera.height, nearest, drawn, boxes, depths)
+    project(parameters, matrix, lens, camera.width, camera.height, nearest, blur, drawn, boxes, depths)
     eye = np.ascontiguousarray(camera.center)
     shade(parameters, eye, boxes, colors)
     shown = np.flatnonzero(boxes[:, 0] <= boxes[:, 1])

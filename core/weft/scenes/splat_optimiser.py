@@ -15,12 +15,12 @@ from weft.errors import InvalidInput
 from weft.kernels import parallel_kernel
 from weft.scenes.splat_projection import LOGIT, MEAN, QUATERNION, SCALE, SH
 
-__all__ = ["Held", "SplatOptimiser", "learning_rates"]
+__all__ = ["BETAS", "EDITING", "EPSILON", "FORMING", "NEARBY", "Held", "SplatOptimiser", "learning_rates"]
 
-_BETAS, _EPSILON = (0.9, 0.99), np.float32(1e-15)
+BETAS, EPSILON = (0.9, 0.99), np.float32(1e-15)
 _DECAY = 0.1  # of all rates but the positions' from the first step to the last
 FORMING, EDITING = (8e-4, 8e-6), (2e-4, 2e-5)  # rates of positions, at the first step and the last
-_NEARBY = 0.02  # scene units: as much of an offence against an anchor as 1 of any other parameter
+NEARBY = 0.02  # scene units: as much of an offence against an anchor as 1 of any other parameter
 
 
 class Held(NamedTuple):
@@ -56,7 +56,7 @@ class SplatOptimiser:
         if self.held.trainable is not None and self.held.trainable.shape != parameters.shape[:1]:
             found = list(self.held.trainable.shape)
             raise InvalidInput(f"the mask of what may change is {found}, expected [{len(parameters)}]", "one a splat")
-        self._anchors = parameters.copy() if self.held.anchor > 0 else np.empty((0, 0), np.float32)
+        self.anchors = parameters.copy() if self.held.anchor > 0 else np.empty((0, 0), np.float32)
 
     def step(
         self, parameters: np.ndarray, gradients: np.ndarray, fraction: float, positions: tuple[float, float]
@@ -64,10 +64,10 @@ class SplatOptimiser:
         """Change `parameters` in place, after `fraction` of a run; `gradients` may be changed, too."""
         self.updates += 1
         rates = learning_rates(parameters.shape[1], fraction, positions) * np.float32(self.rate)
-        corrections = np.array([1 - beta**self.updates for beta in _BETAS], np.float32)
+        corrections = np.array([1 - beta**self.updates for beta in BETAS], np.float32)
         rates /= corrections[0]
-        if len(self._anchors):
-            _pull(parameters, self._anchors, np.float32(self.held.anchor / len(parameters)), gradients)
+        if len(self.anchors):
+            _pull(parameters, self.anchors, np.float32(self.held.anchor / len(parameters)), gradients)
         trainable = self.held.trainable if self.held.trainable is not None else np.empty(0, np.bool_)
         start = 0 if self.geometry else SH
         moments = self.first, self.second
@@ -86,7 +86,7 @@ class SplatOptimiser:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything, as arrays whose names begin with "optimiser."."""
-        found = {"first": self.first, "second": self.second, "anchors": self._anchors}
+        found = {"first": self.first, "second": self.second, "anchors": self.anchors}
         if self.held.trainable is not None:
             found["trainable"] = self.held.trainable
         found["settings"] = np.array([self.updates, self.geometry, self.rate, self.held.anchor], np.float64)
@@ -99,7 +99,7 @@ class SplatOptimiser:
         optimiser = cls(parameters, geometry=bool(geometry), rate=rate, held=held)
         optimiser.updates = int(updates)
         optimiser.first, optimiser.second = (arrays[f"optimiser.{name}"].copy() for name in ("first", "second"))
-        optimiser._anchors = arrays["optimiser.anchors"].copy()
+        optimiser.anchors = arrays["optimiser.anchors"].copy()
         if optimiser.first.shape != parameters.shape or optimiser.second.shape != parameters.shape:
             raise InvalidInput("the optimiser's state is not one of this scene", "load the file again, or fit anew")
         return optimiser
@@ -107,8 +107,8 @@ class SplatOptimiser:
 
 @parallel_kernel
 def _pull(parameters, anchors, strength, gradients):
-    """Add the gradient of strength/2 · Σ (p - anchor)², positions measured in _NEARBY. Infinite ones have none."""
-    nearby = np.float32(1 / _NEARBY**2)
+    """Add the gradient of strength/2 · Σ (p - anchor)², positions measured in NEARBY. Infinite ones have none."""
+    nearby = np.float32(1 / NEARBY**2)
     for n in numba.prange(len(parameters)):
         for k in range(parameters.shape[1]):
             if np.isfinite(parameters[n, k]):
@@ -119,8 +119,8 @@ def _pull(parameters, anchors, strength, gradients):
 @parallel_kernel
 def _adam(parameters, gradients, first, second, rates, correction, trainable, start):
     """One step of the columns from `start` on; `correction` of the second moments, that of the first is in `rates`."""
-    old_1, old_2 = np.float32(_BETAS[0]), np.float32(_BETAS[1])
-    new_1, new_2 = np.float32(1 - _BETAS[0]), np.float32(1 - _BETAS[1])
+    old_1, old_2 = np.float32(BETAS[0]), np.float32(BETAS[1])
+    new_1, new_2 = np.float32(1 - BETAS[0]), np.float32(1 - BETAS[1])
     for n in numba.prange(len(parameters)):
         if len(trainable) and not trainable[n]:
             continue
@@ -131,5 +131,5 @@ def _adam(parameters, gradients, first, second, rates, correction, trainable, st
             v = old_2 * square[k] + new_2 * g * g
             mean[k], square[k] = m, v
             value = row[k]
-            changed = value - np.divide(rates[k] * m, np.sqrt(v * correction) + _EPSILON)
+            changed = value - np.divide(rates[k] * m, np.sqrt(v * correction) + EPSILON)
             row[k] = changed if np.isfinite(value) else value

@@ -4,10 +4,10 @@ A row of `parameters` is a splat before its activations: mean (3), log-scales (3
 logit of the opacity, then its harmonics (`splat_shading`). The semantics are those of `geometry.splat_kernels`
 (gsplat's EWA splatting): with V the semi-axes on the screen, px,
 
-    V = J R S [2, 3],    Σ = V Vᵀ + 0.3 I,    K = Σ⁻¹,    ∂L/∂Σ = -K (∂L/∂K) K,    ∂L/∂V = 2 (∂L/∂Σ) V
+    V = J R S [2, 3],    Σ = V Vᵀ + b I,    K = Σ⁻¹,    ∂L/∂Σ = -K (∂L/∂K) K,    ∂L/∂V = 2 (∂L/∂Σ) V
 
-where J = ∂(column, row)/∂(world) at the splat's centre, or at the edge of a slightly larger frame for one outside.
-All of it is computed in double precision: next to the pixels it costs nothing.
+where b = 0.3 px² (BLUR) and J = ∂(column, row)/∂(world) at the splat's centre, or at the edge of a slightly larger
+frame for one outside. All of it is computed in double precision: next to the pixels it costs nothing.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import numpy as np
 from weft.geometry.splat_kernels import LEAST_ALPHA
 from weft.kernels import kernel, parallel_kernel
 
-__all__ = ["LOGIT", "MEAN", "QUATERNION", "SCALE", "SH", "project", "unproject"]
+__all__ = ["BLUR", "LOGIT", "MEAN", "QUATERNION", "SCALE", "SH", "project", "unproject"]
 
 MEAN, SCALE, QUATERNION, LOGIT, SH = 0, 3, 6, 10, 11  # first columns of `parameters`
-_BLUR = 0.3  # px², added to every footprint's variance
+BLUR = 0.3  # px², of gsplat: added to every footprint's variance, so that none falls between the pixels
 _REACH = 3.33  # standard deviations that a footprint reaches at most
 _MARGIN = 1e-3  # pixels
 _BEYOND = 0.15  # of the frame: a splat farther outside is projected as if it stood there
@@ -75,7 +75,7 @@ def _seen(splat, matrix, lens, width, height, place, turn, jacobian, axes):
 
 
 @parallel_kernel
-def project(parameters, matrix, lens, width, height, near, drawn, boxes, depths):
+def project(parameters, matrix, lens, width, height, near, blur, drawn, boxes, depths):
     """`matrix` f8 [3, 4] leads to (right, down, depth), `lens` f8 holds fx, fy, cx, cy in pixels. Fills `drawn` [N, 6]:
     x, y, the inverse covariance's xx, xy, yy, opacity; `boxes` i4 [N, 4]: first and last column and row, 1 0 1 0 for a
     splat that shows nowhere; `depths` [N]."""
@@ -91,7 +91,7 @@ def project(parameters, matrix, lens, width, height, near, drawn, boxes, depths)
             if not depths[n] >= near or opacity < LEAST_ALPHA:
                 continue
             _seen(splat, matrix, lens, width, height, place, turn, jacobian, axes)
-            xx, xy, yy = _BLUR, 0.0, _BLUR
+            xx, xy, yy = blur, 0.0, blur
             for k in range(3):
                 xx += axes[0, k] * axes[0, k]
                 xy += axes[0, k] * axes[1, k]

@@ -103,8 +103,9 @@ class SplatScene:
 
     def shift_colors(self, change: np.ndarray) -> None:
         """Add `change` f4 [N, 3] to f_dc, on which pictures depend linearly: for who solves for colours."""
-        changed = change.any(1)
-        self.parameters[changed, SH : SH + 3] += change[changed]
+        changed, parameters = change.any(1), self.parameters
+        parameters[changed, SH : SH + 3] += change[changed]
+        self.parameters = parameters
 
     def restart(
         self, *, geometry: bool = True, rate: float = 1.0, trainable: np.ndarray | None = None, anchor: float = 0.0
