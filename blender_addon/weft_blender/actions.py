@@ -6,6 +6,7 @@ from typing import Any
 
 import bpy
 
+from .desk import working
 from .errors import SceneError
 from .operators import WeftOperator
 from .slots import former_material
@@ -95,7 +96,8 @@ class WEFT_OT_exchange_splats(WeftOperator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return former_mesh(context.object) is not None or latter_mesh(context.object) is not None
+        there = former_mesh(context.object) is not None or latter_mesh(context.object) is not None
+        return there and not working()
 
     def act(self, context: bpy.types.Context) -> None:
         exchange(context.object)

@@ -67,10 +67,7 @@ def addon() -> Iterator[ModuleType]:
     """The registered add-on."""
     pytest.importorskip("bpy", reason="the bpy module is not installed: pip install -e '.[blender]'")
     import weft_blender
-    from weft_wire.jobs import EDIT_PANORAMA, EDIT_SCENE, EDIT_VIDEO, FIT, TASKS
 
-    for task in (EDIT_PANORAMA, EDIT_VIDEO, FIT, EDIT_SCENE):
-        TASKS.setdefault(task.name, task)
     weft_blender.register()
     yield weft_blender
     weft_blender.unregister()

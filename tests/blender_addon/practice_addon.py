@@ -24,10 +24,6 @@ from weft.errors import InvalidInput
 from weft.models.cards import CARDS
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
 from weft_server.able import models_now
-from weft_wire.jobs import EDIT_PANORAMA, EDIT_SCENE, EDIT_VIDEO, FIT, TASKS
-
-for _task in (EDIT_PANORAMA, EDIT_VIDEO, FIT, EDIT_SCENE):
-    TASKS.setdefault(_task.name, _task)
 
 PREVIEW = 1024  # pixels
 HERE = ("sd15", "sdxl", "instruct-pix2pix", "ic-light-background", "sd3.5-medium")

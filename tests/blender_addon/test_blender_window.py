@@ -110,6 +110,7 @@ def test_streaming_large_previews(archive: Path, practice: Any, tmp_path: Path) 
     report = run_window("window_stream", archive, practice.home, tmp_path, **wishes)
     check(report)
     tasks = {"texture", "retexture", "panorama", "illusion", "splat_texture", "relight", "stylize", "move"}
+    tasks |= {"edit_panorama", "edit_video", "fit", "edit_scene"}
     assert set(report["panels"]) == tasks
     assert report["tour"] == dict.fromkeys(tasks, "applied")
     assert (report["worn"], report["world"]) == ("stylize", "Weft Panorama")

@@ -37,6 +37,8 @@ from window_hands import (
     watch_drawing,
 )
 
+EDITS = ("edit_panorama", "edit_video", "fit", "edit_scene")
+
 
 def session() -> Iterator[float]:
     """Everything that happens, in order; each value is the pause until the next part, in seconds."""
@@ -175,6 +177,30 @@ def note_drawing(task: Any, drawn: list[str]) -> None:
     task.draw = noted
 
 
+def sources_of_edit(name: str) -> dict[str, Any]:
+    """What there is to edit, small, and nothing that the other tasks look at."""
+    from weft_blender.pixels import encode_png
+    from weft_blender.splat_operators import import_splats
+
+    if name == "edit_scene":
+        return {"objects": [import_splats(os.environ["WEFT_TOUR"])]}
+    folder = OUT / "frames"
+    folder.mkdir(exist_ok=True)
+    for number in range(1, 4):
+        (folder / f"{number}.png").write_bytes(encode_png(np.full((64, 128, 3), 60 * number, np.uint8)))
+    image = bpy.data.images.load(str(folder / "1.png"))
+    if name == "edit_panorama":
+        return {"image": image}
+    if name == "edit_video":
+        return {"source": bpy.data.movieclips.load(str(folder / "1.png"))}
+    cameras = [bpy.data.objects.new("Photo", bpy.data.cameras.new("Photo")) for _ in range(2)]
+    for camera in cameras:
+        camera.data.background_images.new().image = image
+        bpy.context.scene.collection.objects.link(camera)
+    bpy.context.view_layer.update()
+    return {"objects": cameras}
+
+
 def start_small(name: str) -> Any:
     """A job of the task, as small as can be, with its usual sources."""
     from weft_blender import job
@@ -191,8 +217,12 @@ def start_small(name: str) -> Any:
         obj = import_splats(os.environ["WEFT_TOUR"])
         layer.objects.active = obj
         sources = {"objects": [obj]}
+    elif name in EDITS:
+        sources = sources_of_edit(name)
     small = {"prompt": "stone", "prompt_1": "a duck", "prompt_2": "a rabbit", "steps": 4, "size": 64, "width": 256}
-    small |= {"texture_size": 128, "views": 2, "source": "BUILT_IN", "light": "noon"}
+    small |= {"texture_size": 128, "views": 2, "light": "noon", "iterations": 2}
+    if name == "relight":
+        small["source"] = "BUILT_IN"
     if name == "move":
         sources["translate"] = (1, 0, 0)
     scene.render.engine, scene.cycles.samples = "CYCLES", 1  # the other draws for seconds without a graphics card
