@@ -18,6 +18,7 @@ from weft.io.video_encoding import SUFFIXES, write_video
 
 __all__ = ["Frames", "load_frames", "save_video"]
 
+USUAL_RATE = 24  # of frames that do not tell
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 _NUMBERED = re.compile(r"^(.*?)(\d+)$")
 
@@ -54,15 +55,15 @@ def save_video(
     path: str | Path, frames: np.ndarray, rate: Fraction | float | None, *, names: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
     """Write u1, or f4 in [0, 1], [N, H, W, 3]: to .mp4, .mov or .mkv as H.264, else to a folder of PNG files called
-    `names`, or 0001.png and so on. Returns what a user should know. `rate`: frames a second, of videos."""
+    `names`, or 0001.png and so on. Returns what a user should know. `rate`: frames a second; None: the usual."""
     path = Path(path)
     if frames.ndim != 4 or frames.shape[3] != 3 or not frames.size:
         raise InvalidImage(f"frames of shape {list(frames.shape)}", "expected [N, height, width, 3], one or more")
     if path.suffix.lower() in SUFFIXES:
-        if rate is None or not 0 < rate <= 1000:
-            told = "nothing tells" if rate is None else f"{float(rate):g} is not"
-            raise InvalidInput(f"{told} how many frames {path.name!r} has a second", "24 are usual")
-        return write_video(path, frames, Fraction(rate).limit_denominator(1001))
+        if rate is not None and not 0 < rate <= 1000:
+            raise InvalidInput(f"{float(rate):g} frames a second, expected more than 0 and no more than 1000", "try 24")
+        told = write_video(path, frames, Fraction(rate or USUAL_RATE).limit_denominator(1001))
+        return told if rate else (*told, f"nothing told how fast the frames are: {USUAL_RATE} a second")
     if path.suffix:
         raise InvalidInput(f"{path.name!r} names no video format", f"end it in {', '.join(SUFFIXES)}, or name a folder")
     if names and len(names) != len(frames):
