@@ -112,7 +112,7 @@ def edit_panorama(
     arrays = {"panorama": variable.picture()}
     info: dict[str, Any] = {
         "material": chosen[0][2],
-        "materials": {look.name: material for look, (_, _, material) in zip(looks, chosen, strict=True)},
+        "materials": [material for _, _, material in chosen], "looks": [look.name for look in looks],
         "shape": form, "wraps": variable.wraps, "size": [image.shape[1], image.shape[0]],
         "windows": variable.count, "steps": settings.steps, "first_preview": clock.first_preview,
     }  # fmt: skip
