@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from weft.errors import InvalidInput
 from weft.models.exemplar_levels import Exemplar, Level, coarse_cells
+from weft.models.exemplar_matches import Matches
 from weft.models.patch_kernels import emit, patch_match, seed_matches
 from weft.schedule import NoiseLevel
 
@@ -58,16 +59,6 @@ class ExemplarSettings:
     guide_noise: float = 0.25  # σ of the guide channels
 
 
-@dataclass
-class _Matches:
-    """What the last call found: the next one starts from it."""
-
-    d: int
-    patch: int
-    step: int  # pixels between queries
-    offsets: np.ndarray  # i4 [N, h, w, K, 2]
-
-
 @dataclass(frozen=True)
 class _Queries:
     """What one call looks for."""
@@ -92,6 +83,7 @@ class ExemplarDenoiser:
     `mask` bool [N, H, W] limits matching (and the mass balance) to patches that touch it; elsewhere the estimate is the
     exemplar's mean colour. `guide` f4 [N, H, W, G] goes with the exemplar's own guide;
     InvalidInput if only one of them is there. H, W multiples of 16.
+    `matches` are those of the last call, and may be set to start from others.
     """
 
     def __init__(
@@ -113,7 +105,7 @@ class ExemplarDenoiser:
             None if guide is None else torch.from_numpy(np.ascontiguousarray(guide, np.float32)).permute(0, 3, 1, 2)
         )
         self._random = np.random.default_rng(seed)
-        self._matches: _Matches | None = None
+        self.matches: Matches | None = None
 
     def configure(self, **changes: float) -> None:
         """Change settings in mid-trajectory (a lower temperature for the last steps, say)."""
@@ -135,7 +127,7 @@ class ExemplarDenoiser:
         queries = _Queries(prepared, features, targets, importance, active, noise, stride * d)
         match = self._match_exactly if d >= settings.exact_from else self._match_nearby
         offsets, weights = match(queries)
-        self._matches = _Matches(d, patch, stride * d, offsets)
+        self.matches = Matches(d, patch, stride * d, offsets)
         return self._emit(images.shape, offsets, weights, queries)
 
     def _pick_level(self, s: float, side: int) -> int:
@@ -212,13 +204,14 @@ class ExemplarDenoiser:
         return old, weights.astype(np.float32)
 
     def _warm_start(self, prepared: Level, shape: tuple[int, ...], step: int) -> tuple[np.ndarray, int]:
-        last, settings = self._matches, self.settings
+        last, settings = self.matches, self.settings
         if last is None:
             rows = self._random.integers(0, prepared.rows, shape)
             columns = self._random.integers(0, prepared.columns, shape)
             return np.stack([rows, columns], -1).astype(np.int32), 6
         if (last.d, last.patch, last.step) == (prepared.d, prepared.patch, step) and last.offsets.shape[:4] == shape:
-            return last.offsets.copy(), settings.iterations
+            limited = np.minimum(last.offsets, np.array([prepared.rows - 1, prepared.columns - 1], np.int32))
+            return limited, settings.iterations if last.settled else max(4, settings.iterations)
         old = np.empty((*shape, 2), np.int32)
         shift = (last.d * last.patch - prepared.d * prepared.patch) // 2
         seed_matches(last.offsets, last.step, old, step, shift, prepared.rows, prepared.columns)
@@ -230,7 +223,7 @@ class ExemplarDenoiser:
         shape = (level.rows, level.columns)
         used = offsets[queries.importance.numpy() > 0.5][:, 0]
         used = used[used[:, 0] >= 0]
-        if settings.occupancy == 0 or self._matches is None or len(used) == 0:
+        if settings.occupancy == 0 or self.matches is None or len(used) == 0:
             return np.zeros(shape, np.float32)
         count = np.bincount(used[:, 0] * shape[1] + used[:, 1], minlength=shape[0] * shape[1]).reshape(shape)
         density = uniform_filter(count.astype(np.float32), max(5, level.patch * level.d // 2), mode="nearest")

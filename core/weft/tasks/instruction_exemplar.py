@@ -26,6 +26,7 @@ from weft.errors import InvalidInput
 from weft.methods.score_distillation import Batch, Distillation, Estimator, Place
 from weft.models.aligned_source import AlignedSource
 from weft.models.exemplar import Exemplar, ExemplarDenoiser, ExemplarSettings
+from weft.models.exemplar_matches import carried
 from weft.schedule import NoiseLevel, stable_diffusion
 from weft.tasks.phases import Painter
 from weft.tasks.style_guides import rank_guides
@@ -109,7 +110,7 @@ class _Warm:
 
 
 class _Triple:
-    """The `Estimator`. A sample at the place of one before goes on from that one's matches."""
+    """The `Estimator`. A sample goes on from the matches of those before it that overlap it."""
 
     def __init__(
         self,
@@ -166,14 +167,23 @@ class _Triple:
         height, width = x.shape[2:]
         padded = functional.pad(x, _grown(height, width), mode="reflect")
         seen: dict[int, int] = {}
+        before = [(key[1], warm) for key, warm in self._warm.items() if key[0] == name][::-1]
         out = []
         for sample, place in zip(padded.split(1), batch.places, strict=True):
             nth = seen[place.image] = seen.get(place.image, -1) + 1
-            key = (name, place.image, nth)
-            warm = self._warm.get(key)
+            warm = self._warm.pop((name, place.image, nth), None)
             if warm is None or (warm.place, warm.size) != (place, (height, width)):
-                warm = _Warm(place, (height, width), self._denoiser(exemplar, guides, place, height, width))
-                self._warm[key] = warm
+                denoiser = self._denoiser(exemplar, guides, place, height, width)
+                near = [(old, old.denoiser.matches) for image, old in before if image == place.image]
+                denoiser.matches = carried(
+                    [
+                        (matches, place.top - old.place.top, place.left - old.place.left)
+                        for old, matches in near
+                        if matches is not None and old.size == (height, width)
+                    ]
+                )
+                warm = _Warm(place, (height, width), denoiser)
+            self._warm[name, place.image, nth] = warm  # the newest last
             out.append(warm.denoiser(sample, level))
         return torch.cat(out)[..., :height, :width]
 
