@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from weft.errors import InvalidInput, UnknownName
+from weft.errors import UnknownName
 from weft.geometry.splats import Splats, check_splats
 from weft.io.scene_files import SceneInfo, read_scene, scene_bytes
 from weft.scenes.frame import SceneFrame
 from weft.scenes.kinds import KINDS
+from weft.scenes.layouts import check_layout
 from weft.scenes.scene import Scene
 from weft.scenes.splats import SplatScene
 
 __all__ = ["BACKGROUNDS", "OpenScene", "background_of", "open_scene", "scene_array"]
 
 BACKGROUNDS = {"grey": 0.5, "white": 1.0, "black": 0.0}
-_AGAIN = "fit it again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,14 +82,8 @@ def open_scene(
         scene = KINDS["splats"].from_splats(frame.into_splats(source), behind)
         return OpenScene(scene, frame, SceneInfo(frame.matrix), source, scene.splats())
     file = read_scene(source if isinstance(source, bytes) else np.ascontiguousarray(source).tobytes())
-    try:
-        scene = KINDS[file.kind].from_arrays(file.arrays)
-    except KeyError as error:
-        raise InvalidInput(f"the scene file made of {file.kind} lacks {error.args[0]!r}", _AGAIN) from None
-    except (ValueError, TypeError, IndexError) as error:
-        if isinstance(error, InvalidInput):
-            raise
-        raise InvalidInput(f"the scene file's arrays make no {file.kind}: {error}", _AGAIN) from None
+    check_layout(file.kind, file.arrays)
+    scene = KINDS[file.kind].from_arrays(file.arrays)
     return OpenScene(scene, SceneFrame(file.info.frame), file.info)
 
 
