@@ -13,8 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from weft.benchmarks import csd_panorama, csd_scene
 from weft.benchmarks.csd_rows import WAYS, Row, ViewSet, Way, rows_of
-from weft.benchmarks.turntable import turntable
+from weft.benchmarks.splat_torus import splat_torus
+from weft.benchmarks.turntable import Turntable, turntable
+from weft.geometry.splats import Splats
 from weft.io.images import save_image
 from weft.io.video import load_frames
 from weft.metrics.flicker import video_flows
@@ -23,9 +26,13 @@ from weft.tasks.instruction_exemplar import ExemplarInstruction
 from weft.tasks.phases import Painter
 from weft.tasks.sheet import sheet
 
-__all__ = ["FIDELITIES", "Size", "image_rows", "photographs", "style_named", "turning"]
+__all__ = [
+    "FIDELITIES", "GUIDES", "QUICK", "Size", "image_rows", "photographs", "save_rows", "splat_scene", "style_named", "turning",
+    "video_frames", "wide_size",
+]  # fmt: skip
 
 FIDELITIES = {"recipe": 0.6, "weak": 0.22}  # of the guides
+GUIDES = tuple(FIDELITIES)
 SHOWN = 4  # views of a contact sheet
 _TURN = 5.0  # degrees between two views of the turntable
 
@@ -37,6 +44,9 @@ class Size:
     side: int = 192  # px of the longer side
     views: int = 6
     steps: int = 40
+
+
+QUICK = Size(64, 3, 4)
 
 
 def photographs(path: Path, size: Size) -> ViewSet:
@@ -68,9 +78,31 @@ def image_rows(
             save_image(sheets / f"csd_{views.name}_{guide}.jpg", _sheet([*source, *made]))
 
 
+def wide_size(size: Size) -> csd_panorama.Size:
+    """Of a wide image that is `size.side` high, in windows of two thirds of that."""
+    window = max(size.side * 2 // 3 // 16, 3) * 16
+    return csd_panorama.Size(size.side * 10 // 3 // 16 * 16, size.side // 16 * 16, window, size.steps)
+
+
+def video_frames(size: Size) -> tuple[Turntable, int]:
+    """Four times as many frames as there are views, and how many steps each takes part in."""
+    return turntable(4 * size.views, size.side, 4.0), max(1, size.steps // 3)
+
+
+def splat_scene(size: Size) -> tuple[Splats, csd_scene.Size]:
+    """Splats about a pixel and a half wide, and how they are seen: by twice as many views, two thirds as large."""
+    side = max(size.side * 2 // 3, 48)
+    return splat_torus(side**2 // 2), csd_scene.Size(side, 2 * size.views, size.steps)
+
+
 def style_named(name: str) -> np.ndarray:
     """f4 [512, 512, 3]: one of the built-in materials."""
     return render(name, 512)
+
+
+def save_rows(path: Path, rows: Sequence[Sequence[tuple[str, np.ndarray]]]) -> None:
+    """A contact sheet of (label, f4 [h, w, 3])."""
+    save_image(path, sheet(rows))
 
 
 def _sheet(made: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:

@@ -5,8 +5,8 @@ it should have of both sides, the exemplar and the source:
 
     sharpness   of the exemplar's (metrics.images); the source's own is printed beside it
     patch       distance of patches to the exemplar's (metrics.patches)
-    detail      correlation with the source of lightness between SHARP and COARSE px: are features where they were?
-    tones       the same of all that is coarser than SHARP px: light stays light
+    detail      correlation with the source of lightness between 1.5 and 6 px (metrics.detail): features stay in place
+    tones       the same of all that is coarser than 1.5 px: light stays light
     warp        RMS difference between neighbouring views where both show the same, colours in [-1, 1]
 
 Low warp alone is worth nothing: a blurred edit agrees with itself. It is read beside sharpness.
@@ -24,6 +24,7 @@ from scipy.ndimage import gaussian_filter
 
 from weft.geometry.optical_flow import sampled
 from weft.methods.score_distillation import RULES, Batch, Distillation, Place
+from weft.metrics.detail import detail_correlation
 from weft.metrics.flicker import Flow
 from weft.metrics.images import sharpness
 from weft.metrics.patches import patch_distance
@@ -34,7 +35,7 @@ from weft.tasks.instruction import Instruction
 
 __all__ = ["COLUMNS", "WAYS", "Row", "ViewSet", "Way", "edited", "measure", "rows_of", "sdedit", "table", "warp"]
 
-SHARP, COARSE = 1.5, 6.0  # px, standard deviations
+_FINEST = 1.5  # px, standard deviation
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 _SDEDIT = 0.5  # of the time, where it starts
 COLUMNS = {
@@ -104,13 +105,12 @@ def sdedit(instruction: Instruction, images: np.ndarray, steps: int, seed: int) 
 def measure(images: np.ndarray, source: ViewSet, exemplar: np.ndarray) -> dict[str, float]:
     """The numbers of edited `images` [N, H, W, 3], but for seconds. `exemplar` f4 [h, w, 3], as large as it is painted
     with."""
-    own, true = images @ _LUMINANCE, source.images @ _LUMINANCE
-    fine, true_fine = _blurred(own, SHARP), _blurred(true, SHARP)
+    own, true = (_blurred(shown @ _LUMINANCE, _FINEST) for shown in (images, source.images))
     return {
         "sharpness": float(np.mean([sharpness(image) for image in images])) / sharpness(exemplar),
         "patch": patch_distance(list(images), [exemplar]),
-        "detail": _correlation(fine - _blurred(fine, COARSE), true_fine - _blurred(true_fine, COARSE)),
-        "tones": _correlation(fine, true_fine),
+        "detail": float(np.mean([detail_correlation(*pair) for pair in zip(images, source.images, strict=True)])),
+        "tones": float(np.corrcoef(own.ravel(), true.ravel())[0, 1]),
         "warp": warp(images, source.flows),
     }
 
@@ -160,7 +160,3 @@ def _shown(value: float) -> str:
 
 def _blurred(planes: np.ndarray, radius: float) -> np.ndarray:
     return gaussian_filter(planes, (0, radius, radius), mode="nearest")
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
