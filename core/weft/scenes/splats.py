@@ -30,6 +30,7 @@ NEAR = 0.05  # scene units: a scene that forms puts nothing nearer to a camera
 REGULAR = 0.005  # weight of the mean opacity and of the mean scale while a scene forms
 EVERY, UNTIL = 100, 0.8  # steps from one relocation to the next, and the share of a run after which there are none
 _COARSE, _SMALLEST = 0.4, 32  # the share of a run in half the pixels a side, if that leaves so many
+_FIRST = 0.4  # the share of its splats that a scene begins with
 _ARRAYS = ("parameters", "background", "settings")
 
 
@@ -59,15 +60,18 @@ class SplatScene:
     def begin(
         cls, views: TrainingViews, depths: np.ndarray, count: int, degree: int, seed: int, background: np.ndarray
     ) -> Self:
-        """`count` splats on the surfaces that `depths` f4 [N, H, W] of the views tell of (inf: unknown)."""
-        return cls.from_points(*unprojected(views, depths, count, seed), count, degree, seed, background)
+        """Splats on the surfaces that `depths` f4 [N, H, W] of the views tell of (inf: unknown): two fifths of `count`
+        now, `count` in the end."""
+        first = max(1, int(_FIRST * count))
+        return cls.from_points(*unprojected(views, depths, first, seed), count, degree, seed, background)
 
     @classmethod
     def from_points(
         cls, points: np.ndarray, colors: np.ndarray, count: int, degree: int, seed: int, background: np.ndarray
     ) -> Self:
-        """Splats at `points` f4 [P, 3] of `colors` f4 [P, 3], at most `count` now, and as many in the end."""
-        return cls(splats_at(points, colors, degree, count, seed), background, capacity=count, near=NEAR)
+        """Splats at `points` f4 [P, 3] of `colors` f4 [P, 3], at most two fifths of `count` now, `count` in the end."""
+        first = max(1, int(_FIRST * count))
+        return cls(splats_at(points, colors, degree, first, seed), background, capacity=count, near=NEAR)
 
     @classmethod
     def from_splats(cls, splats: Splats, background: np.ndarray) -> Self:
