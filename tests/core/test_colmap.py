@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from practice_colmap import Reconstruction, binary, world_to_camera, write_binary, write_text
+from practice_shapes import DATA, needs_data
 
 from weft.errors import InvalidCamera, InvalidInput
 from weft.geometry.camera import Camera, look_at
 from weft.io import save_image
 from weft.io.colmap import load_colmap
+from weft.io.transforms import load_cameras
 from weft.io.view_folder import load_views
 
 LENSES = {
@@ -193,3 +195,27 @@ def test_a_folder_without_a_model_and_a_rotation_that_is_none(tmp_path: Path) ->
     (tmp_path / "images.txt").write_bytes(files["images.bin"])
     with pytest.raises(InvalidInput, match=r"'images\.txt' is damaged or not COLMAP's: it is not text"):
         load_colmap(tmp_path)
+
+
+@needs_data
+def test_the_real_fox_is_the_same_by_either_file(tmp_path: Path) -> None:
+    """Its transforms.json, written as COLMAP would have it: the same pictures, poses and lens."""
+    fox = DATA / "fox_270x480"
+    posed = load_cameras(fox / "transforms.json")
+    lens, curve = posed.cameras[0], posed.distortion[0]
+    params = (lens.fx, lens.fy, lens.cx, lens.cy, *(curve.get(name, 0.0) for name in ("k1", "k2", "p1", "p2")))
+    known = [(camera, file) for camera, file in zip(posed.cameras, posed.images, strict=True) if file is not None]
+    images = [(file.name, 1, camera) for camera, file in known]
+    write_binary(tmp_path / "sparse/0", Reconstruction({1: ("OPENCV", lens.width, lens.height, params)}, images))
+    (tmp_path / "images").symlink_to(known[0][1].parent)
+    found = load_colmap(tmp_path)
+    assert len(known) == 50
+    assert found.warnings == ("the reconstruction has no points, so that depth is found from pictures alone",)
+    by_name = sorted(known, key=lambda pair: pair[1].name)
+    for camera, file, distortion, (truth, picture) in zip(
+        found.cameras, found.images, found.distortion, by_name, strict=True
+    ):
+        assert file == picture
+        assert np.abs(camera.pose - truth.pose).max() < 1e-5
+        assert (camera.fx, camera.fy, camera.cx, camera.cy) == (lens.fx, lens.fy, lens.cx, lens.cy)
+        assert distortion == {name: curve.get(name, 0.0) for name in ("k1", "k2", "p1", "p2")}
