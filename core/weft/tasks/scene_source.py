@@ -10,7 +10,7 @@ from weft.errors import UnknownName
 from weft.geometry.splats import Splats, check_splats
 from weft.io.scene_files import SceneInfo, read_scene, scene_bytes
 from weft.scenes.frame import SceneFrame
-from weft.scenes.kinds import KINDS
+from weft.scenes.kinds import KINDS, splat_class
 from weft.scenes.layouts import check_layout
 from weft.scenes.scene import Scene
 from weft.scenes.splats import SplatScene
@@ -79,11 +79,12 @@ def open_scene(
         check_splats(source)
         frame = frame or SceneFrame(np.eye(4))
         behind = np.array(background_of(background), np.float32)
-        scene = KINDS["splats"].from_splats(frame.into_splats(source), behind)
+        scene = splat_class().from_splats(frame.into_splats(source), behind)
         return OpenScene(scene, frame, SceneInfo(frame.matrix), source, scene.splats())
     file = read_scene(source if isinstance(source, bytes) else np.ascontiguousarray(source).tobytes())
     check_layout(file.kind, file.arrays)
-    scene = KINDS[file.kind].from_arrays(file.arrays)
+    made_of = splat_class() if file.kind == "splats" else KINDS[file.kind]
+    scene = made_of.from_arrays(file.arrays)
     return OpenScene(scene, SceneFrame(file.info.frame), file.info)
 
 
