@@ -27,8 +27,8 @@ from weft.tasks.phases import Painter
 from weft.tasks.sheet import sheet
 
 __all__ = [
-    "FIDELITIES", "GUIDES", "QUICK", "Size", "image_rows", "photographs", "save_rows", "splat_scene", "style_named", "turning",
-    "video_frames", "wide_size",
+    "FIDELITIES", "GUIDES", "QUICK", "Size", "image_rows", "photographs", "save_rows", "splat_scene", "style_named",
+    "turning", "video_frames", "wide_size",
 ]  # fmt: skip
 
 FIDELITIES = {"recipe": 0.6, "weak": 0.22}  # of the guides
