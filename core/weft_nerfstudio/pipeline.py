@@ -24,7 +24,10 @@ from nerfstudio.utils.rich_utils import CONSOLE  # pyright: ignore[reportMissing
 
 from weft.errors import InvalidInput
 from weft.io.images import load_image
+from weft.tasks.events import Progress, Warning
 from weft.tasks.instruction_choice import choose_instruction
+from weft.tasks.painting import Clock
+from weft_nerfstudio.networks import network_named
 from weft_nerfstudio.training_images import images_of
 from weft_nerfstudio.view_edits import ViewEdits
 
@@ -40,6 +43,8 @@ class CsdPipelineConfig(VanillaPipelineConfig):
     """What it should look like, in words."""
     exemplar: Path | None = None
     """What it should look like, in a picture."""
+    model: str = "exemplar"
+    """What edits: the embedded denoiser, or a network by its name, as `weft models` lists them."""
     fidelity: float = 0.6
     """How closely the pictures' own shapes are kept, 0 to 1."""
     pattern_scale: float = 1.0
@@ -89,9 +94,14 @@ class CsdPipeline(VanillaPipeline):
         if not wanted.prompt.strip() and wanted.exemplar is None:
             raise InvalidInput("there is neither a prompt nor an exemplar", "give --pipeline.prompt or .exemplar")
         exemplar = None if wanted.exemplar is None else load_image(wanted.exemplar)
+        network = network_named(wanted.model)
+        for told in () if network is None else network.load(Clock(), exemplar):
+            if isinstance(told, Progress | Warning):
+                CONSOLE.log(f"Weft: {told.message}")
         instruction, settings, material = choose_instruction(
             prompt=wanted.prompt, exemplar=exemplar, fidelity=wanted.fidelity, pattern_scale=wanted.pattern_scale,
             rule=wanted.rule, repulsion=True, iterations=wanted.iterations, rate=0.0, noise_low=0.0, noise_high=0.0,
+            network=network,
         )  # fmt: skip
         CONSOLE.log(f"Weft edits towards {material['name']}")
         return ViewEdits(

@@ -16,8 +16,9 @@ import pytest
 import torch
 from practice_instructions import Painted
 
-from weft.errors import InvalidInput, MissingDependency
+from weft.errors import InvalidInput, MissingDependency, UnknownName
 from weft.methods.score_distillation import Distillation
+from weft_nerfstudio.networks import network_named
 from weft_nerfstudio.training_images import images_of, scaled
 from weft_nerfstudio.view_edits import ViewEdits, working_size
 
@@ -144,6 +145,15 @@ def test_sizes_are_whole_units() -> None:
     assert scaled(PICTURES, 6, 10).shape == (6, 6, 10, 3)
     with pytest.raises(InvalidInput, match="batches of 0 views"):
         edits(listed(PICTURES), batch=0)
+
+
+def test_networks_are_found_by_name_and_not_loaded_for_it() -> None:
+    network = network_named("instruct-pix2pix")
+    assert network is not None
+    assert network.edits
+    assert network_named("exemplar") is None
+    with pytest.raises(UnknownName):
+        network_named("nobody-knows-it")
 
 
 @pytest.mark.skipif(not HERE, reason="nerfstudio is not installed: its configurations are not compared")
