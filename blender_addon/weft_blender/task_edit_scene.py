@@ -107,7 +107,7 @@ class EditSceneTask(SceneTask):
     def parameters(self, settings: Any) -> EditSceneParams:
         """Up is where the object stands."""
         params = super().parameters(settings)
-        found = splats_among(bpy.context.selected_objects, None)
+        found = splats_among(bpy.context.selected_objects, settings.volume)
         return replace(params, up=up_of(found[0])) if len(found) == 1 else params
 
     def chosen(self, context: Any) -> dict[str, Any]:

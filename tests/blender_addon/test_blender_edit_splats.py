@@ -159,6 +159,16 @@ def test_volume_lies_in_the_frame_of_the_splats(bpy: Any, link: Any, practice: A
     assert len(job.info["mesh.0.faces"]) == 12
 
 
+def test_cameras_of_the_scene_are_brought_into_the_frame(bpy: Any, link: Any, practice: Any, splats: Any) -> None:
+    splats.location, splats.rotation_euler, splats.scale = (4, 5, 6), (0, 0, 0), (2, 2, 2)
+    bpy.ops.object.camera_add(location=(4, -5, 6), rotation=(math.pi / 2, 0, 0))
+    bpy.context.view_layer.update()
+    job = run(practice, SCENE, objects=[splats], cameras="SCENE")
+    pose = np.array(job.info["camera.poses"][0])
+    np.testing.assert_allclose(pose[:3, 3], (0, -5, 0), atol=1e-5)
+    np.testing.assert_allclose(pose[:3, :3], [[1, 0, 0], [0, 0, -1], [0, 1, 0]], atol=1e-5)
+
+
 def test_up_is_where_the_object_stands(bpy: Any, splats: Any) -> None:
     from weft_blender.tasks import TASKS
 
