@@ -16,10 +16,11 @@ from weft.geometry.camera import Camera
 from weft.scenes.kinds import KINDS, Beginning, begin_scene, usual_steps
 from weft.scenes.scene import Scene
 from weft.scenes.splats import SplatScene
-from weft.tasks.events import Event, Progress, Result
+from weft.tasks.events import Event, Progress, Result, Warning
 from weft.tasks.fit_training import Training, not_converged, reached
 from weft.tasks.painting import Clock
 from weft.tasks.scene_input import Dataset, dataset
+from weft.tasks.scene_mesh import scene_mesh
 from weft.tasks.scene_results import comparison_sheet, held_out_arrays, splat_arrays, turning
 from weft.tasks.scene_source import OpenScene, open_scene, scene_array
 
@@ -150,8 +151,11 @@ def _finished(run: Training, clock: Clock, mesh: bool, texture_size: int, report
         info["splats"] = made.count
     if mesh:
         yield Progress("mesh", 1, 1)
-        with clock.phase("mesh"):
-            raise NotImplementedError(texture_size)
+        try:
+            with clock.phase("mesh"):
+                arrays |= scene_mesh(current, data.training, data.frame, texture_size=texture_size)
+        except InvalidInput as error:  # minutes of training are not lost to it
+            yield Warning(f"there is no mesh: {error.message}", error.hint)
     if report:
         yield Progress("report", 1, 1)
         with clock.phase("report"):
