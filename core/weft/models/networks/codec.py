@@ -62,6 +62,19 @@ class LatentCodec:
         images = images.to(self._vae.device, self._vae.dtype)
         return self._in_parts(lambda part: self._vae.encode(part).latent_dist.mode(), images, 1, "encode")
 
+    def pulled_back(self, images: Tensor, gradient: Tensor) -> Tensor:
+        """∂⟨encode(images), gradient⟩ / ∂images, float32 [N, 3, H, W], one image at a time: what score distillation
+        sends back through the encoder to who drew the images. `gradient` [N, C, h, w]."""
+        self._set_tiles(tiled=max(images.shape[-2:]) > TILED_ABOVE)
+        parts = []
+        for image, wanted in zip(images.split(1), gradient.split(1), strict=True):
+            with torch.enable_grad():
+                moving = image.detach().to(self._vae.device, self._vae.dtype).requires_grad_()
+                latents = self.scaled(self._vae.encode(moving).latent_dist.mode().float())
+                (back,) = torch.autograd.grad(latents, moving, wanted.to(latents))
+            parts.append(back.float())
+        return torch.cat(parts)
+
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """[N, C, h, w] to float32 [N, 3, h·f, w·f]."""
