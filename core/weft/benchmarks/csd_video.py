@@ -83,7 +83,8 @@ def edited_video(
 
     if way.alone:
         return np.concatenate([run(scene.frames[k : k + 1], visits, k) for k in range(len(scene.frames))])
-    return run(scene.frames, round(visits * len(scene.frames) / BATCH), 0)
+    count = len(scene.frames)
+    return run(scene.frames, round(visits * count / min(BATCH, count)), 0)
 
 
 def video_rows(
