@@ -8,6 +8,7 @@ from weft_server import (
     bench_coupled,
     bench_csd,
     bench_gpu,
+    bench_scenes,
     bench_splat_colors,
     bench_synctweedies,
     bench_texture,
@@ -16,7 +17,16 @@ from weft_server import (
 
 __all__ = ["BENCHMARKS", "add_parser"]
 
-BENCHMARKS = (bench_wire, bench_texture, bench_splat_colors, bench_synctweedies, bench_coupled, bench_csd, bench_gpu)
+BENCHMARKS = (
+    bench_wire,
+    bench_texture,
+    bench_splat_colors,
+    bench_synctweedies,
+    bench_coupled,
+    bench_csd,
+    bench_scenes,
+    bench_gpu,
+)
 
 
 def add_parser(commands: Any) -> None:

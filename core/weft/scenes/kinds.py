@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.errors import InvalidInput, UnknownName
+from weft.errors import UnknownName
 from weft.geometry.accelerators import usable
 from weft.scenes.scene import Scene, TrainingViews
 from weft.scenes.splats import SplatScene
@@ -51,7 +51,7 @@ def begin_scene(
     """The scene before its first step, which is what the generator returns: `scene = yield from begin_scene(…)`. It
     yields the steps of the quick NeRF that splats begin on where there are not enough `points`.
 
-    Raises UnknownName for another kind, InvalidInput where nothing tells where splats are to begin.
+    Raises UnknownName for another kind.
     """
     if kind not in KINDS:
         raise UnknownName(f"no scene is made of {kind!r}", f"choose from {', '.join(KINDS)}")
@@ -68,8 +68,8 @@ def begin_scene(
     quick = Voxels.begin(views, resolution=_QUICK, **settings)
     yield from trained(quick, views, steps=_QUICK_STEPS, seed=seed)
     depths = np.stack([quick.render(camera).depth for camera in views.cameras])
-    if not np.isfinite(depths).any():
-        raise InvalidInput("a first look at the pictures found no surface", "check the poses: `weft fit` tells more")
+    if not np.isfinite(depths).any():  # it saw nothing but fog: anywhere around what the cameras look at
+        depths = np.random.default_rng((seed, 1)).uniform(0.5, 1.5, depths.shape)
     return splat_class().begin(views, depths, count, degree, seed, background)
 
 
