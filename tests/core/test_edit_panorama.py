@@ -148,6 +148,26 @@ def test_what_the_mask_leaves_out_keeps_its_bytes(plain):
     np.testing.assert_allclose(edited[:, :50], np.broadcast_to(COLOURS["red"], (64, 50, 3)), atol=0.03)
 
 
+@pytest.mark.parametrize("size", [(64, 128), (70, 100)])
+def test_models_in_latents_edit_a_few_windows_at_a_time_and_regions_too(monkeypatch, size):
+    def choose(*, prompt: str, **_: Any) -> tuple[Painted, Distillation, dict[str, Any]]:
+        model = Painted(COLOURS[prompt], scale=4, unit=16)
+        return model, Distillation(RULES["dds"], steps=40, rate=0.9, rate_end=0.9), {"name": prompt}
+
+    monkeypatch.setattr(task, "choose_instruction", choose)
+    image = picture(*size)
+    mask = half(image)
+    events = run(image, regions=[Region(mask)], prompt_1="red", window=30)
+    last = events[-1]
+    assert isinstance(last, Result)
+    assert last.info["windows"] == 4
+    assert sum(isinstance(event, Preview) for event in events) == 21  # decoding takes its time
+    edited = last.arrays["panorama"]
+    assert np.array_equal(edited[~mask], image[~mask])
+    inner = edited[16:48, 10 : size[1] // 2 - 10]
+    assert np.abs(inner - COLOURS["red"]).mean() < 0.05
+
+
 # What is refused, before any work
 
 
