@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from weft_wire.jobs import EditSceneParams
 
 pytestmark = pytest.mark.blender
 
+DATA = Path(os.environ.get("WEFT_TEST_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 COLOURS = ("f_dc_0", "f_dc_1", "f_dc_2")
 RED = (1.5, -1.5, -1.5)
 SCENE = EditSceneParams(prompt="rust", iterations=2)
@@ -230,3 +232,25 @@ def test_regions_that_cannot_be_are_refused(bpy: Any, link: Any, splats: Any) ->
     with pytest.raises(WireError, match="has 1 colours that are NaN"):
         job.start("edit_scene", SCENE, objects=[splats])
     assert job.DESK.job is None
+
+
+def test_real_capture_keeps_all_but_colours(bpy: Any, server: Any, tmp_path: Path) -> None:
+    """A real job, as small as can be."""
+    from weft_blender.splat_operators import import_splats
+
+    path = DATA / "guitar_splats.ply"
+    if not path.exists():
+        pytest.skip(f"no {path}")
+    obj = import_splats(str(path))
+    before = rows_of(path.read_bytes())
+    chosen = before["y"] > np.median(before["y"])
+    select(obj, chosen)
+    params = EditSceneParams(prompt="mossy stone", size=64, views=2, iterations=2, every=1, scene_steps=1)
+    run(server, params, objects=[obj], where="SELECTED")
+    after = rows_of(exported(obj, tmp_path))
+    for name in before.dtype.names or ():
+        if name in COLOURS:
+            assert (after[name] != before[name]).any()
+            assert after[name][~chosen].tobytes() == before[name][~chosen].tobytes(), name
+        else:
+            assert after[name].tobytes() == before[name].tobytes(), name
