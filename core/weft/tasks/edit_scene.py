@@ -113,7 +113,8 @@ def edit_scene(
         if problem is not None:
             yield problem
         if solved is not None:
-            learner, plan = solved, replace(plan, every=every or 1)
+            learner, plan = solved, replace(plan, every=1)  # more steps would solve the same again
+            scene_steps = min(scene_steps, plan.steps(count))
     steps = scene_steps or plan.steps(count)
     yield Progress("prepare", 2, 2, "looking at its views")
     share = replace(settings, steps=max(1, round(settings.steps * plan.share)))
@@ -142,7 +143,8 @@ def edit_scene(
                 info["held_out"] = measures(seen, picture)
             title = "view" if setting.held_out is None else "held-out view"
             arrays["contact_sheet"] = contact_sheet(seen, picture, title)
-            turned = turning(opened.scene, shown.views.cameras, around=not setting.photographs)
+            around = not cameras and not opened.info.cameras  # others may have seen one side alone
+            turned = turning(opened.scene, shown.views.cameras, around=around)
             arrays["turntable"] = np.stack(list(turned))
     yield Result(arrays, info | {"seconds": clock.seconds | {"total": clock.elapsed()}})
 
