@@ -51,6 +51,7 @@ def _run(argv: Sequence[str] | None) -> int:
         serve_command,
         splat_texture_command,
         stylize_command,
+        text_to_3d_command,
         texture_command,
     )
     from weft_server.arguments import Parser
@@ -74,6 +75,7 @@ def _run(argv: Sequence[str] | None) -> int:
         fit_command,
         render_command,
         edit_scene_command,
+        text_to_3d_command,
         doctor_command,
         models_command,
         keys_command,

@@ -29,6 +29,7 @@ from weft.tasks import (
     retexture,
     splat_texture,
     stylize,
+    text_to_3d,
     texture,
 )
 from weft.tasks.events import Checkpoint, Event, Result
@@ -48,6 +49,7 @@ from weft_wire.jobs import (
     RETEXTURE,
     SPLAT_TEXTURE,
     STYLIZE,
+    TEXT_TO_3D,
     TEXTURE,
     UNLOAD,
     Task,
@@ -151,6 +153,7 @@ _ROWS = (
             "region": Received.region,
         },
     ),
+    Runner(TEXT_TO_3D, text_to_3d.text_to_3d, {"meshes": Received.meshes, **_EXEMPLAR}),
     Runner(UNLOAD, unload, {}, takes_network=False),
 )
 RUNNERS: dict[str, Runner] = {row.task.name: row for row in _ROWS}

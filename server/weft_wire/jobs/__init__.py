@@ -79,6 +79,7 @@ TASKS: dict[str, Task] = {
         FIT,
         RENDER,
         EDIT_SCENE,
+        TEXT_TO_3D,
         UNLOAD,
     )
 }
