@@ -80,10 +80,12 @@ class Voxels:
         scene._moments = arrays["density_moments"].copy(), arrays["color_moments"].copy()
         scene._age, scene._geometry = int(arrays["age"]), bool(arrays["geometry"])
         scene._rate = float(arrays["rate"])
+        scene._held = arrays["held"].copy() if "held" in arrays else None
         return scene
 
     def arrays(self) -> dict[str, np.ndarray]:
-        return {
+        held = {} if self._held is None else {"held": self._held}
+        return held | {
             "density": self.field.density,
             "color": self.field.color,
             "box": self.field.box.extent,
@@ -145,6 +147,7 @@ class Voxels:
             raise InvalidInput(f"{len(trainable)} voxels may change or not, expected {self.field.size**3}")
         for moments in self._moments:
             moments[:] = 0
+        self._gradient = self.field.no_gradient()
         self._age, self._geometry, self._rate = 0, geometry, rate
         self._held = None if trainable is None else ~trainable.reshape(self.field.density.shape)
 
