@@ -43,8 +43,8 @@ class CsdPipelineConfig(VanillaPipelineConfig):
     """What it should look like, in words."""
     exemplar: Path | None = None
     """What it should look like, in a picture."""
-    model: str = "exemplar"
-    """What edits: the embedded denoiser, or a network by its name, as `weft models` lists them."""
+    network: str = "exemplar"
+    """What edits: "exemplar", the embedded denoiser, or another model by its name, as `weft models` lists them."""
     fidelity: float = 0.6
     """How closely the pictures' own shapes are kept, 0 to 1."""
     pattern_scale: float = 1.0
@@ -94,7 +94,7 @@ class CsdPipeline(VanillaPipeline):
         if not wanted.prompt.strip() and wanted.exemplar is None:
             raise InvalidInput("there is neither a prompt nor an exemplar", "give --pipeline.prompt or .exemplar")
         exemplar = None if wanted.exemplar is None else load_image(wanted.exemplar)
-        network = network_named(wanted.model)
+        network = network_named(wanted.network)
         for told in () if network is None else network.load(Clock(), exemplar):
             if isinstance(told, Progress | Warning):
                 CONSOLE.log(f"Weft: {told.message}")

@@ -168,7 +168,8 @@ def test_the_methods_are_those_of_nerfstudio_with_our_pipeline() -> None:
         assert isinstance(specification.config.pipeline, CsdPipelineConfig)
         assert specification.config.method_name == method
         assert specification.config.pipeline.model == method_configs[base].pipeline.model
-        assert (specification.config.pipeline.batch, specification.config.pipeline.every) == (16, 2000)
+        pipeline = specification.config.pipeline
+        assert (pipeline.batch, pipeline.every, pipeline.network) == (16, 2000, "exemplar")
         assert set(specification.config.optimizers) == set(method_configs[base].optimizers)
         assert method_configs[base].method_name == base  # not changed by ours
         if method in all_methods:
