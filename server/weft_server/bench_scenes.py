@@ -44,12 +44,12 @@ def _run(arguments: argparse.Namespace) -> int:
     from weft.scenes.kinds import KINDS as there
 
     torch.set_num_threads(1)  # beside Numba's threads they only wait
+    if arguments.quick or not wanted:
+        cases, steps = [scenes.quick_case()], arguments.steps or scenes.QUICK_STEPS
+    else:
+        cases, steps = [scenes.case_of(*each) for each in wanted], arguments.steps
     say(f"{machine()} at the start")
     say(next(scenes.table([])))
-    if arguments.quick or not wanted:
-        cases, steps = iter([scenes.quick_case()]), arguments.steps or scenes.QUICK_STEPS
-    else:
-        cases, steps = (scenes.case_of(*each) for each in wanted), arguments.steps
     for case in cases:
         for row in scenes.measure(case, arguments.kind or list(there), steps=steps, seed=arguments.seed):
             say(list(scenes.table([row]))[-1])
