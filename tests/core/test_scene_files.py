@@ -129,6 +129,8 @@ def lying(shape: str) -> bytes:
         (rewritten({"scene.a.npy": lying("(-2, -3)")}), "which it is not"),
         (rewritten({"scene.a.npy": npy(np.zeros(9))[:-8]}), "which it is not"),
         (rewritten({"scene.a.npy": b"no array"}), "damaged, or is none"),
+        (rewritten({"info.npy": npy(np.frombuffer(b"[" * 60_000, np.uint8))}), "damaged, or is none"),
+        (rewritten({"info.npy": npy(np.zeros(1 << 17, np.uint8))}), "info.npy is too long"),
         (rewritten({"scene.a.npy": npy(np.array([1, np.nan, np.nan]))}), "a of the scene holds NaN, 2 of 3"),
     ],
 )

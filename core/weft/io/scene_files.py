@@ -181,10 +181,7 @@ def _facts(archive: zipfile.ZipFile) -> dict[str, Any]:
     """What info.npy says, if it is of this format and version."""
     if archive.getinfo(_INFO).file_size > _LONGEST_INFO:
         raise InvalidInput("the scene file's info.npy is too long", _AGAIN)
-    try:
-        facts = json.loads(_read(archive, _INFO).tobytes())
-    except RecursionError:
-        facts = None
+    facts = json.loads(_read(archive, _INFO).tobytes())
     if not isinstance(facts, dict) or facts.get("format") != _FORMAT:
         raise InvalidInput("the file's info.npy does not tell of a scene of Weft", _AGAIN)
     version = facts.get("version")
