@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -170,3 +172,26 @@ def test_what_diverged_is_not_saved_and_what_was_there_stays(tmp_path: Path) -> 
     (tmp_path / "b.weft").write_bytes(file()[:-9])
     with pytest.raises(InvalidInput, match=r"^'b\.weft': the scene file is damaged"):
         load_scene(tmp_path / "b.weft")
+
+
+def test_a_kill_in_the_middle_of_saving_leaves_a_whole_file(tmp_path: Path) -> None:
+    """A process that does nothing but save is killed while it does."""
+    code = """
+import sys
+import numpy as np
+from weft.io.scene_files import SceneInfo, save_scene, scene_bytes
+files = [scene_bytes("splats", {"a": np.full(2_000_000, k, np.float32)}, SceneInfo(np.eye(4))) for k in (1, 2)]
+while True:
+    for data in files:
+        save_scene(sys.argv[1], data)
+        print("saved", flush=True)
+"""
+    path = tmp_path / "a.weft"
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(5):
+            process.stdout.readline()
+        process.kill()
+    values = load_scene(path).arrays["a"]
+    assert len(values) == 2_000_000
+    assert np.ptp(values) == 0
