@@ -23,7 +23,7 @@ from weft.scenes.scene import TrainingViews
 from weft.scenes.splats import SplatScene
 from weft.scenes.voxels import Voxels
 from weft.tasks import edit_scene as task
-from weft.tasks.edit_region import Region
+from weft.tasks.edit_region import Region, changing_pixels, changing_places
 from weft.tasks.edit_rounds import SCHEDULES, EditSchedule, chosen_schedule
 from weft.tasks.edited_views import EditedViews
 from weft.tasks.events import Preview, Progress, Result, Warning
@@ -124,6 +124,25 @@ def side_by_side(splats: Splats, views: int, size: int) -> list[Camera]:
 def photographed(splats: Splats, cameras: Sequence[Camera]) -> np.ndarray:
     opened = open_scene(splats, frame=frame_of(cameras))
     return np.stack([opened.scene.render(opened.frame.into(camera)).image for camera in cameras]).clip(0, 1)
+
+
+def test_pixels_of_a_region_are_found_by_its_splats_and_by_depth_alike() -> None:
+    splats = green(600)
+    cameras = frame_object(splats.means, [(0.0, 0.0), (40.0, 20.0)], 40, 0.8)
+    opened = open_scene(splats, frame=frame_of(side_by_side(splats, 4, 40)))
+    inside = [opened.frame.into(camera) for camera in cameras]
+    region = Region(box=np.array([[0.1, -2, -2], [2.5, 2, 2]], np.float32))
+    places = changing_places(region, opened.scene, opened.frame)
+    assert places is not None
+    np.testing.assert_array_equal(places, inside_of(splats.means))
+    by_splats, by_depth = (
+        changing_pixels(region, places, some, opened.scene, opened.frame, inside)
+        for some in (opened.frame.into_splats(splats), None)
+    )
+    assert by_splats[0][:, :18].sum() == 0  # seen from the front, +X is to the right
+    assert by_splats[0][14:26, 27:32].all()
+    assert (by_splats != by_depth).mean() < 0.05
+    assert changing_places(Region(), opened.scene, opened.frame) is None
 
 
 def test_a_trained_scene_changes_though_its_optimiser_stood_still() -> None:
