@@ -70,8 +70,9 @@ class Size:
 @dataclass(frozen=True, slots=True)
 class PanoramaRow:
     """`numbers` by the keys of COLUMNS. seam: mean difference across the lines where windows laid from the corner meet,
-    over that beside them, the worse of rows and columns; worst: of windows laid from anywhere; wrap: where left meets
-    right; sharpness over the exemplar's; patch: distance to the exemplar's; detail: correlation with the source."""
+    over that beside them, and over the source's if that is more than 1; the worse of rows and columns. worst: of
+    windows laid from anywhere; wrap: where left meets right; sharpness over the exemplar's; patch: distance to the
+    exemplar's; detail: correlation with the source."""
 
     way: str
     numbers: dict[str, float]
@@ -122,7 +123,7 @@ def panorama_rows(
 
 
 def _measured(image: np.ndarray, source: np.ndarray, exemplar: np.ndarray, window: int) -> dict[str, float]:
-    seams = [line_seams(image, window, axis) for axis in (0, 1)]
+    seams = [line_seams(image, window, axis) / line_seams(source, window, axis).clip(min=1) for axis in (0, 1)]
     return {
         "seam": float(max(lines[-1] for lines in seams)),
         "worst": float(max(lines.max() for lines in seams)),

@@ -60,20 +60,24 @@ def measure(edited: EditedPanorama) -> dict[str, Any]:
     """Numbers by name, None where one cannot be measured.
 
     `window_seam`: of a wide image, mean difference across the lines where windows laid from its corner would meet, over
-    that beside them, the worse of rows and columns; `worst_seam` of windows laid from anywhere, and `worst_seam_before`
-    of the source, whose own lines these may be. `wrap_seam` the same where left meets right. 1 is ideal. `sharpness`
-    over that of the source; `detail`: correlation with the source's. By name of the look: `patch_distance` to its
-    exemplar, `patch_distance_before` of the source.
+    that beside them, and over the source's if that is more than 1; the worse of rows and columns. `worst_seam` of
+    windows laid from anywhere. `wrap_seam`: where left meets right, `wrap_seam_before` of the source. 1 is ideal.
+    `sharpness` over that of the source; `detail`: correlation with the source's. By name of the look: `patch_distance`
+    to its exemplar, `patch_distance_before` of the source.
     """
     before, after = edited.views
     inside = edited.changing
     sharp = _measured(6, lambda: _sharpness(before, inside))
     found: dict[str, Any] = {
-        "wrap_seam": _measured(3, lambda: wrap_seam(edited.after)) if edited.windows.wraps else None,
         "sharpness": _measured(3, lambda: _sharpness(after, inside) / sharp) if sharp else None,
         "detail": _measured(3, lambda: _mean(detail_correlation, after, before, inside)),
         "patch_distance": {}, "patch_distance_before": {},
     }  # fmt: skip
+    if edited.windows.wraps:
+        found |= {
+            "wrap_seam": round(wrap_seam(edited.after), 3),
+            "wrap_seam_before": round(wrap_seam(edited.before), 3),
+        }
     if not isinstance(edited.windows, SphereWindows):
         found |= _seams(edited)
     for look, instruction in zip(edited.looks, edited.instructions, strict=True):
@@ -91,13 +95,17 @@ def _seams(edited: EditedPanorama) -> dict[str, Any]:
     period = edited.windows.window
     axes = [axis for axis in (0, 1) if edited.after.shape[axis] > period]
     if not axes:  # one window is all
-        return {"window_seam": None, "worst_seam": None, "worst_seam_before": None}
-    after, before = ([line_seams(picture, period, axis) for axis in axes] for picture in (edited.after, edited.before))
+        return {"window_seam": None, "worst_seam": None}
+    seams = [_line_seams(edited, period, axis) for axis in axes]
     return {
-        "window_seam": round(float(max(seams[-1] for seams in after)), 3),
-        "worst_seam": round(float(max(seams.max() for seams in after)), 3),
-        "worst_seam_before": round(float(max(seams.max() for seams in before)), 3),
+        "window_seam": _measured(3, lambda: float(max(lines[-1] for lines in seams))),
+        "worst_seam": _measured(3, lambda: float(max(lines.max() for lines in seams))),
     }
+
+
+def _line_seams(edited: EditedPanorama, period: int, axis: int) -> np.ndarray:
+    after, before = (line_seams(picture, period, axis) for picture in (edited.after, edited.before))
+    return after / before.clip(min=1)
 
 
 def _measured(digits: int, measure: Callable[[], float]) -> float | None:
