@@ -16,12 +16,13 @@ from weft.errors import UnknownName
 from weft.geometry.accelerators import usable
 from weft.scenes.scene import Scene, TrainingViews
 from weft.scenes.splats import SplatScene
+from weft.scenes.tensorf import TensoRF
 from weft.scenes.training import TrainingStep, trained
 from weft.scenes.voxels import Voxels
 
 __all__ = ["KINDS", "Beginning", "begin_scene", "splat_class", "usual_count", "usual_steps"]
 
-KINDS: dict[str, Any] = {"splats": SplatScene, "voxels": Voxels}  # name → class with `from_arrays`
+KINDS: dict[str, Any] = {"splats": SplatScene, "voxels": Voxels, "tensorf": TensoRF}  # with `from_arrays`
 _QUICK = 72  # vertices a side of the NeRF whose depth splats begin on
 _QUICK_STEPS = 160  # about 8 s of two cores
 _SPARSE, _DENSE = 140, 700  # splats for every pixel of a side; the second, on GPUs, is not measured
