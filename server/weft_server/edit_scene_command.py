@@ -12,7 +12,7 @@ from weft_server.arguments import add_options, options_of
 from weft_server.job_files import add_files, exemplar_array, mesh_arrays, report_endings
 from weft_server.model_folders import folders_of
 from weft_server.one_job import run_job
-from weft_server.scene_arguments import SCENES, WRITTEN, check_scene_out, given_scene, write_scene
+from weft_server.scene_arguments import SCENES, WRITTEN, check_kind, check_scene_out, given_scene, write_scene
 from weft_server.training_views import view_arrays
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
@@ -48,6 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
     keep = [arguments.scene, arguments.exemplar, arguments.inside]
     check_scene_out(out, keep, report_endings(params))
     given = given_scene(arguments.scene)
+    check_kind(out, given.kind)
     arrays = {**given.arrays, **exemplar_array(arguments.exemplar)}
     if arguments.photographs:
         arrays |= view_arrays(arguments.photographs)

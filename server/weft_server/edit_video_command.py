@@ -21,7 +21,7 @@ from weft_wire.jobs import EDIT_VIDEO, EditVideoParams
 __all__ = ["add_parser"]
 
 FORMATS = (".mp4",)
-MOST = EDIT_VIDEO.dimensions["N"][1]
+FEWEST, MOST = EDIT_VIDEO.dimensions["N"]
 LARGEST = EDIT_VIDEO.dimensions["width"][1]
 
 
@@ -54,9 +54,11 @@ def _run(arguments: argparse.Namespace) -> int:
     found = load_frames(arguments.video, size=LARGEST, first=arguments.first, count=arguments.count or None)
     for warning in found.warnings:
         say(f"note: {warning}")
-    if len(found.images) > MOST:
-        message = f"'{arguments.video}' has {len(found.images)} frames, expected at most {MOST}"
-        raise WireError("invalid_input", message, "choose some with --first and --count")
+    count = len(found.images)
+    if not FEWEST <= count <= MOST:
+        message = f"'{arguments.video}' has {count} frame{'s' * (count != 1)}, expected {FEWEST} to {MOST}"
+        remedy = "choose some with --first and --count" if count > MOST else "one picture is edited by `edit-panorama`"
+        raise WireError("invalid_input", message, remedy)
     arrays = {"frames": found.images, **exemplar_array(arguments.exemplar)}
     mask = mask_array(arguments.mask, "masks", found.images.shape[1:3], arguments.video)
     arrays |= {name: np.repeat(each[None], len(found.images), 0) for name, each in mask.items()}

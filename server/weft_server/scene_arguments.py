@@ -15,7 +15,7 @@ from weft_server.terminal import say
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
 
-__all__ = ["SCENES", "GivenScene", "check_scene_out", "given_scene", "splats_of", "write_scene"]
+__all__ = ["SCENES", "GivenScene", "check_kind", "check_scene_out", "given_scene", "splats_of", "write_scene"]
 
 SPLATS = (".ply", ".splat", ".spz")
 SCENE = ".weft"
@@ -26,10 +26,11 @@ WRITTEN = (".ply", ".splat", SCENE)
 
 @dataclass(frozen=True, eq=False)
 class GivenScene:
-    """The input arrays of a scene; `file` is that of splats."""
+    """The input arrays of a scene; `file` is that of splats, `kind` what it is made of."""
 
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     file: Any = None
+    kind: str = "splats"
 
 
 def given_scene(path: Path) -> GivenScene:
@@ -45,8 +46,8 @@ def given_scene(path: Path) -> GivenScene:
             "invalid_input", message, f"give one of {', '.join(SCENES)}; `weft fit` makes one of photographs"
         )
     if path.suffix.lower() == SCENE:
-        load_scene(path)  # refused here and not by a server
-        return GivenScene({"scene": np.frombuffer(path.read_bytes(), np.uint8)})
+        kind = load_scene(path).kind  # what is damaged is refused here and not by a server
+        return GivenScene({"scene": np.frombuffer(path.read_bytes(), np.uint8)}, kind=kind)
     file = load_splats(path)
     for note in file.notes:
         say(f"note: {note}")
@@ -58,6 +59,11 @@ def given_scene(path: Path) -> GivenScene:
 def check_scene_out(out: Path, keep: Sequence[Path | None], endings: Sequence[str], *, kind: str = "splats") -> None:
     """Raise unless a scene of that kind can be written there: NeRFs have no other file than ours."""
     check_out(out, WRITTEN, keep, endings)
+    check_kind(out, kind)
+
+
+def check_kind(out: Path, kind: str) -> None:
+    """Raise unless what the scene is made of can be written there."""
     if kind != "splats" and out.suffix.lower() != SCENE:
         raise WireError("invalid_input", f"{out.name!r} holds splats, and this is {kind}", f"end it in {SCENE}")
 
@@ -77,8 +83,6 @@ def write_scene(out: Path, result: JobResult, given: GivenScene | None = None) -
         from weft.io.files import write_file
 
         write_file(out, result.arrays["scene"].tobytes())
-    elif "splats.means" not in result.arrays:
-        raise WireError("invalid_input", f"{out.name!r} holds splats, and the scene has none", f"end it in {SCENE}")
     elif given is not None and given.file is not None:
         save_edited_splats(out, given.file, splats_of(result.arrays), splats_of(given.arrays))
     else:
