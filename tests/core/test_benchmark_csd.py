@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from weft.benchmarks import csd
+from weft.benchmarks import csd, csd_panorama, csd_scene, csd_video
 from weft.benchmarks.csd_rows import WAYS, measure, warp
+from weft.benchmarks.splat_torus import splat_torus
+from weft.benchmarks.torus import TUBE
+from weft.geometry.splats import check_splats, quaternion_matrices
 from weft.metrics.flicker import Flow
 from weft_server.cli import main
 
@@ -25,9 +28,31 @@ def test_every_way_is_a_row(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     for guide in csd.FIDELITIES:
         own = [line for line in lines if line.startswith("turntable") and f"  {guide}  " in line]
         assert [any(f"  {way.label}  " in line for line in own) for way in WAYS] == [True] * len(WAYS)
-    assert "| turntable | weak | CSD-Edit |" in (tmp_path / "csd.md").read_text()
+    for part, ways in (
+        ("A wide image", csd_panorama.WAYS),
+        ("A video", csd_video.WAYS),
+        ("A scene, weak guide", csd_scene.WAYS),
+    ):
+        own = lines[lines.index(part) + 2 :]
+        assert all(any(line.startswith(f"{way.label}  ") for line in own) for way in ways), part
+    page = (tmp_path / "csd.md").read_text()
+    assert "| turntable | weak | CSD-Edit |" in page
+    assert "## A scene, weak guide" in page
     assert (tmp_path / "csd.png").read_bytes().startswith(b"\x89PNG")
-    assert {path.name for path in tmp_path.glob("*.jpg")} == {f"csd_turntable_{g}.jpg" for g in csd.FIDELITIES}
+    sheets = {"turntable_recipe", "turntable_weak", "panorama", "video", "scene_weak"}
+    assert {path.stem.removeprefix("csd_") for path in tmp_path.glob("*.jpg")} == sheets
+
+
+def test_the_torus_of_splats_is_one() -> None:
+    splats = splat_torus(4000)
+    check_splats(splats)
+    radius = np.hypot(splats.means[:, 0], splats.means[:, 1])
+    np.testing.assert_allclose(np.hypot(radius - 1, splats.means[:, 2]), TUBE, atol=1e-5)
+    outside = (radius > 1).mean()  # of the area: 1/2 + TUBE/π
+    assert outside == pytest.approx(0.5 + TUBE / np.pi, abs=0.03)
+    normal = quaternion_matrices(splats.quaternions)[:, :, 2]
+    away = splats.means - splats.means * np.array([1, 1, 0]) / radius[:, None]
+    np.testing.assert_allclose((normal * away).sum(1), TUBE, atol=1e-4)
 
 
 def test_measures_tell_what_they_are_called() -> None:
@@ -61,7 +86,7 @@ def test_warp_follows_what_moves() -> None:
 def test_the_papers_ablation_on_photographs() -> None:
     """Kernel: views agree better where the guide is weak. Baseline: sharper, and closer to the source."""
     style = csd.style_named("oil paint")
-    size = csd.Size(96, 4, 16)
+    size = csd.Size(96, 3, 12)
     views = csd.photographs(FOX, size)
     rows = {
         (row.guide, row.way): row.numbers

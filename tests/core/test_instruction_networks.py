@@ -51,7 +51,7 @@ def noised(own: NetworkInstruction, sources: np.ndarray, t: float = 0.4) -> tupl
     return level.alpha * x + level.sigma * gaussian(tuple(x.shape), generator(0)), level, batch
 
 
-def single(model: Any, x: torch.Tensor, level: NoiseLevel, image: np.ndarray | None, **guidance: float) -> torch.Tensor:
+def single(model: Any, x: torch.Tensor, level: NoiseLevel, image: np.ndarray | None, **guidance: Any) -> torch.Tensor:
     """One evaluation of the network: guidance of 0 and 1 leaves one row of its table."""
     shown = None if image is None else as_planes(image)
     return model.bind(Conditioning((WORDS,) * len(x), NEGATIVE, image=shown, **guidance))(x, level)
@@ -66,7 +66,7 @@ def test_instruct_pix2pix_is_guided_by_its_three_estimates(models: dict[str, Any
     s = single(model, x, level, sources, guidance=0.0, image_guidance=1.0)
     y = single(model, x, level, sources, guidance=1.0, image_guidance=1.0)
     assert min((u - s).abs().max(), (s - y).abs().max()) > 1e-4
-    close = {"rtol": 1e-4, "atol": 1e-4}
+    close: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-4}
     torch.testing.assert_close(estimator.target(x, level, batch), u + 1.4 * (s - u) + 6.0 * (y - s), **close)
     torch.testing.assert_close(estimator.source(x, level, batch), u + 1.4 * (s - u), **close)
 

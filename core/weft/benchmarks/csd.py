@@ -46,7 +46,7 @@ class Size:
     steps: int = 40
 
 
-QUICK = Size(64, 3, 4)
+QUICK = Size(48, 2, 2)
 
 
 def photographs(path: Path, size: Size) -> ViewSet:
@@ -80,7 +80,7 @@ def image_rows(
 
 def wide_size(size: Size) -> csd_panorama.Size:
     """Of a wide image that is `size.side` high, in windows of two thirds of that."""
-    window = max(size.side * 2 // 3 // 16, 3) * 16
+    window = max(size.side * 2 // 3 // 16, 2) * 16
     return csd_panorama.Size(size.side * 10 // 3 // 16 * 16, size.side // 16 * 16, window, size.steps)
 
 
