@@ -75,7 +75,7 @@ class TensorField:
         origins, directions = torch.from_numpy(rays.origins), torch.from_numpy(rays.directions)
         at = self._placed(origins[:, None] + t[..., None] * directions[:, None])
         inside = (at.abs().amax(-1) < 1) & (t <= torch.from_numpy(spans[:, 1:].astype(np.float32)))
-        cells = ((at[inside] + 1) / 2 * _CELLS).long()
+        cells = ((at[inside] + 1) / 2 * _CELLS).long().clamp(max=_CELLS - 1)  # what is just below 1 may round
         inside[inside.clone()] = torch.from_numpy(self.occupied)[cells[:, 2], cells[:, 1], cells[:, 0]]
         density = torch.zeros_like(t).masked_scatter(inside, self.density_at(at[inside]))
         # α and T of Mildenhall et al. 2020, Eq. 3.

@@ -90,7 +90,7 @@ def look(
                 if not occupied[int(z * cells_across), int(y * cells_across), int(x * cells_across)]:
                     continue
                 x, y, z = x * last, y * last, z * last
-                i, j, k = int(x), int(y), int(z)
+                i, j, k = min(int(x), size - 2), min(int(y), size - 2), min(int(z), size - 2)
                 x, y, z = x - real(i), y - real(j), z - real(k)
                 cell = (k * size + j) * size + i
                 _corner_weights(x, y, z, one, weights)

@@ -26,11 +26,11 @@ _COARSE, _COARSE_STEPS = 48, 0.3  # vertices a side in the beginning, and for wh
 _EMPTY = -4.0  # density in the beginning: nearly nothing, and less than what counts as occupied
 _RAYS = 4096  # of a step
 _WHOLE = 8192  # rays of whole pictures at a time
-_RATES = (0.6, 0.2)  # of density and colour
+_RATES = (1.5, 0.2)  # of density and colour
 _FALL = 0.1  # of the rates, from the first step to the last
 _WARM = 10  # steps in which the rates rise
 _MEMORY = 0.95  # of RMSprop
-_SMOOTH = (1e-4, 1e-4)  # of density and colour; from 1e-2 on detail is lost
+_SMOOTH = (2e-5, 2e-5)  # of density and colour; at 1e-4 detail is lost, an object's first
 _USUAL = 0.1  # root mean square of the gradients by pixels for which these are meant
 _SURVEYS = (64, 32)  # occupancy is measured from this step of an optimiser on, every so many steps
 
