@@ -20,7 +20,7 @@ from weft_wire.jobs import EDIT_VIDEO, EditVideoParams
 
 __all__ = ["add_parser"]
 
-FORMATS = (".mp4",)
+FORMATS = (".mp4", ".mov", ".mkv")
 FEWEST, MOST = EDIT_VIDEO.dimensions["N"]
 LARGEST = EDIT_VIDEO.dimensions["width"][1]
 
@@ -64,7 +64,8 @@ def _run(arguments: argparse.Namespace) -> int:
     arrays |= {name: np.repeat(each[None], len(found.images), 0) for name, each in mask.items()}
 
     def write(result: JobResult) -> list[Path]:
-        save_video(out, result.arrays["frames"], found.rate)
+        for warning in save_video(out, result.arrays["frames"], found.rate, names=found.names):
+            say(f"note: {warning}")
         sheet = out if out.suffix else out / "edit.png"
         return [out, *write_report(sheet, result.arrays)]
 
