@@ -78,12 +78,16 @@ def models_now(folders: Sequence[Path]) -> dict[str, Any]:
 
 
 def wish_of(params: Mapping[str, Any], arrays: Collection[str]) -> ModelWish:
-    """The network that a job's parameters describe, beside input arrays of these names."""
-    from weft.models.requests import parse
+    """The network that a job's parameters describe, beside input arrays of these names.
 
+    Score distillation goes by the pictures that it edits: it follows a control only where one is asked for."""
+    from weft.models.requests import NONE, parse
+
+    distils = "rule" in params
+    control = params.get("control", "") or (NONE if distils else "")
     return parse(
-        params["model"], params.get("checkpoint", ""), params.get("loras", ""), params.get("control", ""),
-        geometry=shows_geometry(arrays), style="exemplar" in arrays,
+        params["model"], params.get("checkpoint", ""), params.get("loras", ""), control,
+        geometry=distils or shows_geometry(arrays), style="exemplar" in arrays,
         options=frozenset({"compile"} if params.get("compiled") else ()),
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from practice_servers import PATIENCE
 from weft.errors import WeftError
 from weft.models.requests import EMBEDDED as CORE_EMBEDDED
 from weft_server import able, crew, packages
-from weft_server.able import check_able, shows_geometry
+from weft_server.able import check_able, shows_geometry, wish_of
 from weft_server.options import ServerOptions
 from weft_server.server import Server
 from weft_wire.client import Client
@@ -231,3 +231,14 @@ def test_packages_that_do_not_go_together_are_one_line(tmp_path: Path) -> None:
     assert run.stdout.startswith("missing_dependency the packages behind networks cannot be imported: cannot import")
     assert "pip install 'weft[models]' -U" in run.stdout
     assert run.stdout.count("\n") == 1
+
+
+def test_distillation_follows_a_control_only_where_one_is_asked_for() -> None:
+    """It goes by the pictures that it edits; what paints anew over geometry follows the depth of itself."""
+    views = {"view.images", "splats.means"}
+    asked = {"model": "sd15", "prompt": "moss"}
+    assert [wish.kind for wish in wish_of(asked, views).controls] == ["depth"]
+    assert wish_of(asked | {"rule": "csd_edit"}, views).controls == ()
+    assert [wish.kind for wish in wish_of(asked | {"rule": "dds", "control": "canny"}, {"frames"}).controls] == [
+        "canny"
+    ]
