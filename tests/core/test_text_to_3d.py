@@ -12,6 +12,7 @@ from practice_shapes import box
 
 from weft.errors import InvalidInput, UnknownName, WeftError
 from weft.geometry.mesh import Mesh, surface_area
+from weft.methods.score_distillation import euclidean
 from weft.models.cards import card_named
 from weft.models.library import Library
 from weft.models.requests import parse
@@ -64,6 +65,20 @@ def test_the_same_seed_gives_the_same_bytes_and_csd_is_not_sds() -> None:
     np.testing.assert_array_equal(first.arrays["scene"], again.arrays["scene"])
     assert np.abs(first.arrays["splats.sh"] - alone.arrays["splats.sh"]).max() > 1e-3
     np.testing.assert_array_equal(first.arrays["splats.means"], alone.arrays["splats.means"])
+
+
+def test_the_kernel_compares_how_views_look_where_lpips_is_present(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels = {rule: made([PROXY], rule=rule, steps=1)[0].info["kernel"] for rule in ("csd", "sds")}
+    assert kernels == {"csd": "L2", "sds": "none"}
+    asked = []
+
+    def distance(x: torch.Tensor) -> torch.Tensor:
+        asked.append(tuple(x.shape))
+        return euclidean(x)
+
+    monkeypatch.setattr("weft.tasks.text_to_3d.perceptual_distance", lambda: distance)
+    assert made([PROXY], steps=2)[0].info["kernel"] == "LPIPS"
+    assert asked == [(3, 3, 48, 48)] * 2
 
 
 def test_without_a_proxy_there_is_a_sphere_and_it_is_said() -> None:

@@ -11,7 +11,7 @@ look like, so that the proxy gives the shape: silhouettes are held, only colours
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from weft.errors import InvalidInput, UnknownName
+from weft.errors import InvalidInput, MissingDependency, ModelMissing, UnknownName
 from weft.geometry.mesh import Mesh
 from weft.io.scene_files import SceneInfo
 from weft.methods.score_distillation import RULES, Batch, Distillation, Place, distill
+from weft.models.perceptual import perceptual_distance
 from weft.noise import generator
 from weft.scenes.kinds import KINDS
 from weft.scenes.scene import Scene
@@ -87,7 +88,8 @@ def text_to_3d(
     with clock.phase("prepare"):
         proxy = proxy_views(meshes or [ball()], -(-size // model.unit) * model.unit)
     scene = yield from _shaped(proxy, kind, splats, color, seed, clock)
-    settings = replace(model.defaults, rule=RULES[rule], steps=steps or model.defaults.steps)
+    distance = _looks_apart() if network is None and RULES[rule].kernel else None  # latents are no pictures
+    settings = replace(model.defaults, rule=RULES[rule], steps=steps or model.defaults.steps, distance=distance)
     scene.restart(geometry=not model.keeps_shape, rate=_COLORS_ALONE if model.keeps_shape else 1.0)
     views = RenderedViews(scene, proxy, model, min(batch, len(proxy.cameras)), settings.steps, seed)
     yield from _distilled(views, settings, clock)
@@ -97,6 +99,7 @@ def text_to_3d(
     renders = views.rendered(range(len(proxy.cameras)))
     info: dict[str, Any] = {"material": material, "kind": kind, "rule": rule, "steps": settings.steps}
     info |= {"views": len(proxy.cameras), "proxy": "given" if meshes else "sphere"}
+    info["kernel"] = "none" if not RULES[rule].kernel else "L2" if distance is None else "LPIPS"
     arrays = views.arrays(settings.steps) | held_out_arrays(renders, proxy.inside, proxy.frame)
     if report:
         with clock.phase("report"):
@@ -114,6 +117,14 @@ def _check(kind: str, rule: str, batch: int) -> None:
         raise InvalidInput(f"{rule!r} makes nothing of nothing", f"choose one of {', '.join(_RULES)}")
     if batch < 1:
         raise InvalidInput(f"batches of {batch} views, expected at least 1", "4 are usual")
+
+
+def _looks_apart() -> Callable[[Tensor], Tensor] | None:
+    """LPIPS, which Kim et al. 2023 take for the kernel of text-to-3D, where it is present; None, which is L2, else."""
+    try:
+        return perceptual_distance()
+    except (MissingDependency, ModelMissing):
+        return None
 
 
 def _shaped(
