@@ -16,26 +16,41 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from weft.errors import MissingDependency, ModelMissing
+from weft.errors import BadCheckpoint, MissingDependency, ModelMissing
 
 __all__ = ["perceptual_distance"]
 
 _BACKBONE = "alexnet-owt-7be5be79.pth"  # torchvision's, in the folder where torch.hub keeps what it loads
+_PACKAGES = ("lpips", "torchvision")
 _SMALLEST = 64  # px: smaller pictures are enlarged, the network halves them five times
 
 
 def perceptual_distance(device: torch.device | str = "cpu") -> Callable[[Tensor], Tensor]:
     """A distance [B, 3, H, W] in [-1, 1] → [B, B], differentiable, symmetric, zero on the diagonal.
 
-    Raises MissingDependency without the package, ModelMissing without the weights.
+    Raises MissingDependency without the packages, ModelMissing without the weights, BadCheckpoint for broken ones.
     """
-    if importlib.util.find_spec("lpips") is None:
-        raise MissingDependency("LPIPS needs the package lpips, which is not installed", "pip install lpips, or use L2")
+    if absent := [name for name in _PACKAGES if importlib.util.find_spec(name) is None]:
+        message = f"LPIPS needs {' and '.join(absent)}, not installed here"
+        raise MissingDependency(message, f"pip install {' '.join(absent)}, or use L2")
     weights = Path(torch.hub.get_dir()) / "checkpoints" / _BACKBONE
     if not weights.is_file():
         raise ModelMissing(f"LPIPS needs {_BACKBONE}, which is not in {weights.parent}", "put it there, or use L2")
-    model = importlib.import_module("lpips").LPIPS(net="alex", verbose=False).eval().requires_grad_(False).to(device)
+    # Without its backbone first: torchvision would run whatever code a file in its folder holds.
+    model = importlib.import_module("lpips").LPIPS(net="alex", pnet_rand=True, verbose=False)
+    _load_backbone(model.net, weights)
+    model.eval().requires_grad_(False).to(device)
     return lambda x: _pairwise(model, x)
+
+
+def _load_backbone(network: torch.nn.Module, weights: Path) -> None:
+    """torchvision's features into lpips's slices of them: slice2.3.bias is features.3.bias."""
+    try:
+        found = torch.load(weights, map_location="cpu", weights_only=True)
+        network.load_state_dict({name: found[f"features.{name.partition('.')[2]}"] for name in network.state_dict()})
+    except Exception as error:  # of pickle, zip, torch: whatever a broken file raises
+        reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+        raise BadCheckpoint(f"{weights.name} holds no weights of AlexNet: {reason}", "download it again") from None
 
 
 def _pairwise(model: Callable[[Tensor, Tensor], Tensor], x: Tensor) -> Tensor:
