@@ -43,6 +43,15 @@ def test_every_noise_is_standard_normal_and_pairs_are_as_correlated_as_said(name
     assert np.abs(measured - COUPLINGS[name].correlation).max() < 5 / 1024  # five standard errors
 
 
+@pytest.mark.parametrize("name", COUPLINGS)
+def test_the_triangular_form_is_the_same_law_and_begins_with_what_there_would_be_alone(name: str) -> None:
+    coupling, triangular = COUPLINGS[name], COUPLINGS[name].triangular
+    assert np.allclose(triangular.correlation, coupling.correlation, atol=1e-12)
+    assert triangular.matrix[0, 0] == 1
+    assert not np.triu(triangular.matrix, 1).any()
+    assert triangular.matrix.shape[1] == np.linalg.matrix_rank(coupling.matrix), "no draw in vain"
+
+
 @given(count=st.integers(2, 16), share=st.floats(0, 1))
 def test_the_whole_range_of_rho_is_there_and_nothing_beyond(count: int, share: float) -> None:
     low, high = rho_range(count)

@@ -176,6 +176,33 @@ def test_variants_of_a_seed_are_white_and_as_correlated_as_their_rows(rho: float
     assert np.abs(measured - coupling.correlation).max() < 5 / math.sqrt(flat.shape[1])
 
 
+@pytest.mark.parametrize("length", [2, 5, 8, 11])
+def test_any_functionals_of_two_variants_correlate_by_their_rows_alone(length: int):
+    """The mixing Q of a variant is orthogonal, and Q Q'ᵀ + Q' Qᵀ = 2 ⟨row, row'⟩ I."""
+    rows = np.random.default_rng(1).normal(size=(2, length))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    mixed = np.array([getattr(generator(Variant(0, row)), "mixers") for row in rows], np.float64)  # noqa: B009
+    for own in mixed:
+        assert np.allclose((own @ own.transpose(0, 2, 1)).sum(0), np.eye(8), atol=1e-6)
+    across = (mixed[0] @ mixed[1].transpose(0, 2, 1)).sum(0)
+    assert np.allclose(across + across.T, 2 * (rows[0] @ rows[1]) * np.eye(8), atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (7, 5), (2,)])
+def test_the_first_row_is_the_plain_seed_and_zeros_change_nothing(shape: tuple[int, ...]):
+    def draws(seed: int) -> torch.Tensor:
+        source = generator(seed, 4)
+        return torch.stack([gaussian(shape, source) for _ in range(3)])
+
+    assert torch.equal(draws(Variant(9, [1.0])), draws(9))
+    assert torch.equal(draws(Variant(9, [1.0, 0.0])), draws(9))
+    short, long = draws(Variant(9, [0.6, 0.8])), draws(Variant(9, [0.6, 0.8, *[0.0] * 9]))
+    assert torch.equal(short, long)
+    assert not torch.equal(short, draws(9))
+    source = generator(Variant(9, [0.6, 0.8]), 4)
+    assert torch.equal(torch.randperm(50, generator=source), torch.randperm(50, generator=generator(9, 4)))
+
+
 def test_variants_share_what_lies_under_all_views_and_repel_there():
     noise = CanonicalNoise(index_map(500), 500, VIEW)
     drawn = [noise(3, generator(Variant(1, row), 7)) for row in repulsive(3).matrix]

@@ -50,6 +50,7 @@ __all__ = [
 ]
 
 _UNIT = 1e-6  # by which the length of a row may differ from 1
+_NOTHING = 1e-9  # up to which what stands in a column is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,13 @@ class Coupling:
     def correlation(self) -> np.ndarray:
         """B Bᵀ, f8 [m, m]: what every element of one noise has to do with the same element of another."""
         return self.matrix @ self.matrix.T
+
+    @property
+    def triangular(self) -> Coupling:
+        """The same law, with B lower triangular and no column of zeros: the first noise is ξ_1, as if it were alone."""
+        lower = np.linalg.qr(self.matrix.T)[1].T
+        lower = lower * np.where(np.diag(lower) < 0, -1, 1)
+        return row_normalised(lower[:, np.abs(lower).max(0) > _NOTHING])
 
 
 def row_normalised(matrix: np.ndarray) -> Coupling:
