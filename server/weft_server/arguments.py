@@ -9,11 +9,15 @@ from collections.abc import Container
 from typing import Any, NoReturn
 
 from weft_wire.jobs.networks import NETWORK
+from weft_wire.jobs.variants import GALLERY
 from weft_wire.parameters import from_mapping, params_of
 
 __all__ = ["Parser", "add_options", "options_of"]
 
-SECTIONS = {NETWORK: "with a model that has trained weights"}  # titles of the sections of parameters
+SECTIONS = {  # titles of the sections of parameters
+    NETWORK: "with a model that has trained weights",
+    GALLERY: "as one of several variants (`weft gallery` makes all of them)",
+}
 
 
 class Parser(argparse.ArgumentParser):

@@ -36,6 +36,7 @@ from weft.tasks.events import Checkpoint, Event, Result
 from weft_server.loaded_models import announced, unload
 from weft_server.networks import NAMES, network_of, prior_of
 from weft_server.received import Received
+from weft_server.variants import seed_of, told_of
 from weft_wire.jobs import (
     EDIT_PANORAMA,
     EDIT_SCENE,
@@ -76,6 +77,11 @@ class Runner:
         """The events of the job; the arrays of its result in the types that the wire declares."""
         received = Received(arrays, labels)
         given = {name: argument(received) for name, argument in self.inputs.items()}
+        info: dict[str, Any] = {}
+        if self.task.has_variants:
+            seed = seed_of(params, arrays)
+            info = told_of(params, seed, arrays)
+            params = params | {"seed": seed}
         if self.takes_network:
             given["network"] = network_of(params, arrays)
             if "prior" in params:
@@ -86,7 +92,7 @@ class Runner:
         with closing(cast(Generator[Event, None, None], events)):
             for event in events:
                 if isinstance(event, Result | Checkpoint):
-                    event = replace(event, arrays=as_declared(self.task, event.arrays))
+                    event = replace(event, arrays=as_declared(self.task, event.arrays), info=event.info | info)
                 yield event
 
 

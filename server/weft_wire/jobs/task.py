@@ -8,6 +8,7 @@ from typing import Any
 
 from weft_wire.arrays import ArrayRef, ArraySpec
 from weft_wire.errors import WireError
+from weft_wire.jobs import variants
 
 __all__ = ["Task", "check_inputs", "group_of"]
 
@@ -17,7 +18,7 @@ class Task:
     """One kind of job. `dimensions`: least and greatest size of every named dimension; `together`: names that only
     make sense in company; `least`: how many objects of a kind ("mesh") there must be, if not one; `check(params,
     names)` raises what no single field can know; `resumes`: inputs that a checkpoint's arrays take the place of when
-    the job begins again."""
+    the job begins again. Jobs that may be variants of a gallery take its arrays, too."""
 
     name: str
     help: str
@@ -29,6 +30,16 @@ class Task:
     least: Mapping[str, int] = field(default_factory=dict)
     check: Callable[[Any, frozenset[str]], None] = lambda params, names: None
     resumes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.has_variants:
+            object.__setattr__(self, "inputs", (*self.inputs, *variants.ARRAYS))
+            object.__setattr__(self, "dimensions", {**self.dimensions, **variants.DIMENSIONS})
+
+    @property
+    def has_variants(self) -> bool:
+        """Whether such jobs may be variants of a gallery."""
+        return issubclass(self.params, variants.VariantParams)
 
     def spec_of(self, name: str) -> ArraySpec:
         """The declaration behind the array `name`; unknown names raise."""
@@ -49,6 +60,8 @@ def check_inputs(task: Task, params: Any, refs: Iterable[ArrayRef]) -> dict[str,
         by_name[ref.name] = ref
         _fit_shape(task, ref, groups.setdefault(group_of(ref.name), {}))
     _check_company(task, by_name)
+    if isinstance(params, variants.VariantParams):
+        variants.check_variant(params, {name: ref.shape for name, ref in by_name.items()})
     task.check(params, frozenset(by_name))
     return groups
 
