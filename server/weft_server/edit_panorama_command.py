@@ -11,8 +11,7 @@ import numpy as np
 from weft_server.arguments import add_options, options_of
 from weft_server.job_files import add_files, check_out, exemplar_array, report_endings, write_report
 from weft_server.mask_files import mask_array
-from weft_server.model_folders import folders_of
-from weft_server.one_job import run_job
+from weft_server.one_job import Order, ordered, run
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
 from weft_wire.jobs import EDIT_PANORAMA, EditPanoramaParams
@@ -38,10 +37,10 @@ def add_parser(commands: Any) -> None:
         parser.add_argument(f"--region-{i}", type=Path, metavar="MASK", help=f"where region {i} is, white")
         parser.add_argument(f"--exemplar-{i}", type=Path, metavar="PHOTO", help=f"what region {i} should look like")
     add_options(parser, EditPanoramaParams)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=run, order=_order, task="edit_panorama")
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> Order:
     params = options_of(arguments, EditPanoramaParams)
     given = vars(arguments)
     kept = [given[f"{part}_{i}"] for part in ("region", "exemplar") for i in SLOTS]
@@ -54,13 +53,13 @@ def _run(arguments: argparse.Namespace) -> int:
         arrays |= mask_array(given[f"region_{i}"], f"region.{i - 1}.mask", shape, arguments.image)
         arrays |= exemplar_array(given[f"exemplar_{i}"], f"region.{i - 1}.exemplar")
 
-    def write(result: JobResult) -> list[Path]:
+    def write(out: Path, result: JobResult) -> list[Path]:
         from weft.io.images import save_image
 
-        save_image(arguments.out, result.arrays["panorama"])
-        return [arguments.out, *write_report(arguments.out, result.arrays)]
+        save_image(out, result.arrays["panorama"])
+        return [out, *write_report(out, result.arrays)]
 
-    return run_job(arguments.server, "edit_panorama", params, arrays, write, models=folders_of(arguments))
+    return ordered(arguments, params, arrays, write)
 
 
 def _image(path: Path) -> dict[str, np.ndarray]:

@@ -10,8 +10,7 @@ import numpy as np
 
 from weft_server.arguments import add_options, options_of
 from weft_server.job_files import add_files, exemplar_array, mesh_arrays, report_endings
-from weft_server.model_folders import folders_of
-from weft_server.one_job import run_job
+from weft_server.one_job import Order, ordered, run
 from weft_server.scene_arguments import SCENES, WRITTEN, check_kind, check_scene_out, given_scene, write_scene
 from weft_server.training_views import view_arrays
 from weft_wire.errors import WireError
@@ -39,10 +38,10 @@ def add_parser(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument("--inside", type=Path, metavar="MESH", help="change only what lies inside this closed mesh")
     add_options(parser, EditSceneParams)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=run, order=_order, task="edit_scene")
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> Order:
     params = options_of(arguments, EditSceneParams)
     out: Path = arguments.out
     keep = [arguments.scene, arguments.exemplar, arguments.inside]
@@ -62,7 +61,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
         arrays |= mesh_arrays(load_meshes(arguments.inside), uv=False)
 
-    def write(result: JobResult) -> list[Path]:
+    def write(out: Path, result: JobResult) -> list[Path]:
         return write_scene(out, result, given)
 
-    return run_job(arguments.server, "edit_scene", params, arrays, write, models=folders_of(arguments))
+    return ordered(arguments, params, arrays, write)

@@ -11,8 +11,7 @@ import numpy as np
 from weft_server.arguments import add_options, options_of
 from weft_server.job_files import add_files, check_out, check_writable, exemplar_array, report_endings, write_report
 from weft_server.mask_files import mask_array
-from weft_server.model_folders import folders_of
-from weft_server.one_job import run_job
+from weft_server.one_job import Order, ordered, run
 from weft_server.terminal import say
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
@@ -38,10 +37,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--count", type=int, default=0, metavar="N", help="how many frames (default 0: all)")
     parser.add_argument("--mask", type=Path, metavar="FILE", help="what may change in every frame, white")
     add_options(parser, EditVideoParams)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=run, order=_order, task="edit_video")
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> Order:
     from weft.io.video import load_frames, save_video
 
     params = options_of(arguments, EditVideoParams)
@@ -63,13 +62,13 @@ def _run(arguments: argparse.Namespace) -> int:
     mask = mask_array(arguments.mask, "masks", found.images.shape[1:3], arguments.video)
     arrays |= {name: np.repeat(each[None], len(found.images), 0) for name, each in mask.items()}
 
-    def write(result: JobResult) -> list[Path]:
+    def write(out: Path, result: JobResult) -> list[Path]:
         for warning in save_video(out, result.arrays["frames"], found.rate, names=found.names):
             say(f"note: {warning}")
         sheet = out if out.suffix else out / "edit.png"
         return [out, *write_report(sheet, result.arrays)]
 
-    return run_job(arguments.server, "edit_video", params, arrays, write, models=folders_of(arguments))
+    return ordered(arguments, params, arrays, write)
 
 
 def _check_folder(out: Path, video: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from weft_server.arguments import add_options, options_of
 from weft_server.job_files import report_endings
-from weft_server.one_job import run_job
+from weft_server.one_job import Order, ordered, run
 from weft_server.scene_arguments import SCENE, WRITTEN, check_scene_out, write_scene
 from weft_server.training_views import view_arrays
 from weft_wire.errors import WireError
@@ -36,10 +36,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--resume", type=Path, metavar="FILE", help=f"go on with this {SCENE} file")
     parser.add_argument("--server", metavar="ADDRESS", help="HOST:PORT of a server, if not the local one")
     add_options(parser, FitParams)
-    parser.set_defaults(run=_run, models=[])
+    parser.set_defaults(run=run, order=_order, task="fit", models=[])
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> Order:
     params = options_of(arguments, FitParams)
     out: Path = arguments.out
     beside = [".glb"] if params.mesh else []
@@ -55,13 +55,13 @@ def _run(arguments: argparse.Namespace) -> int:
         load_scene(arguments.resume)
         arrays["scene"] = np.frombuffer(arguments.resume.read_bytes(), np.uint8)
 
-    def write(result: JobResult) -> list[Path]:
+    def write(out: Path, result: JobResult) -> list[Path]:
         files = write_scene(out, result)
         if out.suffix.lower() != SCENE:  # what training goes on from
             files += write_scene(out.with_suffix(SCENE), JobResult({"scene": result.arrays["scene"]}))
         return files + _write_mesh(out, result)
 
-    return run_job(arguments.server, "fit", params, arrays, write)
+    return ordered(arguments, params, arrays, write)
 
 
 def _write_mesh(out: Path, result: JobResult) -> list[Path]:

@@ -11,8 +11,7 @@ import numpy as np
 
 from weft_server.arguments import add_options, options_of
 from weft_server.job_files import add_files, check_out, exemplar_array, report_endings, write_report
-from weft_server.model_folders import folders_of
-from weft_server.one_job import run_job
+from weft_server.one_job import Order, ordered, run
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
 from weft_wire.jobs import IllusionParams
@@ -44,10 +43,10 @@ def add_parser(commands: Any) -> None:
     )  # fmt: skip
     add_files(parser, FORMATS, exemplar=False)
     add_options(parser, IllusionParams, but=ASKED_HERE)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=run, order=_order, task="illusion")
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> Order:
     out: Path = arguments.out
     prompts, exemplars = _pictures(arguments.pictures)
     params = options_of(arguments, IllusionParams, **prompts, **_views(arguments.views, len(arguments.pictures)))
@@ -57,10 +56,7 @@ def _run(arguments: argparse.Namespace) -> int:
     for i, path in exemplars.items():
         arrays |= exemplar_array(path, f"exemplar.{i}.image")
 
-    def write(result: JobResult) -> list[Path]:
-        return _write(out, result)
-
-    return run_job(arguments.server, "illusion", params, arrays, write, models=folders_of(arguments))
+    return ordered(arguments, params, arrays, _write)
 
 
 def _pictures(words: list[str]) -> tuple[dict[str, str], dict[int, Path]]:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from weft_server.arguments import add_options, options_of
-from weft_server.model_folders import folders_of
-from weft_server.one_job import run_job
+from weft_server.one_job import Order, ordered, run
 from weft_server.view_files import GivenViews, add_views, check_folder, given_views
 from weft_wire.errors import WireError
 from weft_wire.jobs import MoveParams
@@ -38,10 +37,10 @@ def add_parser(commands: Any) -> None:
         "--about", type=float, nargs=3, metavar=("X", "Y", "Z"), help="the point to turn about (default: the middle)"
     )
     add_options(parser, MoveParams, but=("object",))
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=run, order=_order, task="move")
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> Order:
     from weft.geometry.rigid import Rigid
 
     by_masks = Path(arguments.what).is_dir()
@@ -53,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
     middle = (0.0, 0.0, 0.0) if by_masks else _middle(views, arguments.what)
     motion = Rigid.of(arguments.translate, arguments.rotate, arguments.about or middle)
     arrays = views.arrays | {"object.transform": motion.matrix.astype(np.float32)}
-    return run_job(arguments.server, "move", params, arrays, views.write, views.labels, models=folders_of(arguments))
+    return ordered(arguments, params, arrays, views.write, views.labels)
 
 
 def _middle(views: GivenViews, name: str) -> tuple[float, float, float]:

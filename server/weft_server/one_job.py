@@ -1,15 +1,17 @@
-"""One job of a command: checked, submitted, followed, fetched, written, released.
+"""What a command orders: a job that is checked, submitted, followed, fetched, written, released.
 
 Everything that can be known here is refused before a server is started.
 """
 
 from __future__ import annotations
 
+import argparse
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import numpy as np
 
 from weft_server.able import EMBEDDED, check_able
 from weft_server.local import local_server
+from weft_server.model_folders import folders_of
 from weft_server.terminal import Display, display, say
 from weft_wire.client import Client
 from weft_wire.errors import WireError
@@ -27,7 +30,7 @@ from weft_wire.jobs.networks import NETWORK
 from weft_wire.parameters import params_of, to_mapping
 from weft_wire.transfer import Submission
 
-__all__ = ["follow", "run_job"]
+__all__ = ["MEASURES", "Order", "connected", "do", "follow", "ordered", "run"]
 
 # Numbers of a report, by their names in the result's info.
 MEASURES = (
@@ -40,53 +43,83 @@ KEEPING = 60.0  # seconds that fetching a checkpoint may take
 SEEN = {"panorama": "pixels", "splat_texture": "splats"}  # what the views cover; texels otherwise
 
 
-def run_job(
-    address: str | None,
-    task: str,
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """What a command wants: a job, at the server of that address (None: the local one), and what becomes of it."""
+
+    task: str
+    params: Any
+    arrays: dict[str, np.ndarray]
+    out: Path
+    write: Callable[[Path, JobResult], list[Path]]  # makes the file at the path, and those beside it; returns all
+    labels: Sequence[str] = ()
+    server: str | None = None
+    models: Sequence[Path] = ()  # folders of models for a server that is started here
+
+
+def ordered(
+    arguments: argparse.Namespace,
     params: Any,
     arrays: dict[str, np.ndarray],
-    write: Callable[[JobResult], list[Path]],
+    write: Callable[[Path, JobResult], list[Path]],
     labels: Sequence[str] = (),
-    models: Sequence[Path] = (),
-) -> int:
-    """Do the job at the server of that address (None: the local one) and return the exit status. `write` makes the
-    files and returns their paths. `models`: folders of models for a server that is started here. Raises whatever goes
-    wrong, in one line."""
-    _check(task, params, arrays, labels)
-    if unheeded := _unheeded(params):
-        say(f"note: {EMBEDDED} does not heed {', '.join(unheeded)} (choose a network: --model NAME)")
+) -> Order:
+    """The order of a command, whose parser says its `task`."""
+    return Order(arguments.task, params, arrays, arguments.out, write, labels, arguments.server, folders_of(arguments))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the command orders; return the exit status. Raises whatever goes wrong, in one line."""
+    order = arguments.order(arguments)
     started = time.monotonic()
-    here = partial(check_able, task, to_mapping(params), arrays, models, {})
-    with _stopped_by_signals(), _connected(address, models, here) as client:
-        job_id = client.submit(task, params, arrays, labels)
-        with display() as shown:
-            follow(client, job_id, shown, lambda: _keep_checkpoint(client, job_id, write))
-        result = client.fetch(job_id)
-        files = write(result)
-        client.release(job_id)
-    _summarise(task, result.info, files, time.monotonic() - started)
+    with connected(order) as client:
+        result, files = do(client, order)
+    _summarise(order.task, result.info, files, time.monotonic() - started)
     return 0
 
 
-def _keep_checkpoint(client: Client, job_id: str, write: Callable[[JobResult], list[Path]]) -> None:
+@contextmanager
+def connected(order: Order) -> Iterator[Client]:
+    """The server for an order that has been looked at: nothing is started for what would be refused."""
+    _check(order)
+    if unheeded := _unheeded(order.params):
+        say(f"note: {EMBEDDED} does not heed {', '.join(unheeded)} (choose a network: --model NAME)")
+    here = partial(check_able, order.task, to_mapping(order.params), order.arrays, order.models, {})
+    with _stopped_by_signals(), _connected(order.server, order.models, here) as client:
+        yield client
+
+
+def do(client: Client, order: Order) -> tuple[JobResult, list[Path]]:
+    """The result of an order, and the files that it was written to."""
+    job_id = client.submit(order.task, order.params, order.arrays, order.labels)
+    with display() as shown:
+        follow(client, job_id, shown, lambda: _keep_checkpoint(client, job_id, order))
+    result = client.fetch(job_id)
+    files = order.write(order.out, result)
+    client.release(job_id)
+    return result, files
+
+
+def _keep_checkpoint(client: Client, job_id: str, order: Order) -> None:
     """Write what a job that ended without success had made so far, if anything, and let it go."""
     try:
         left = client.fetch(job_id, timeout=KEEPING)
     except WireError:  # it had nothing; why it ended is told by the caller
         left = None
     if left is not None:
-        say(f"kept what there was: wrote {', '.join(map(str, write(left)))}")
+        say(f"kept what there was: wrote {', '.join(map(str, order.write(order.out, left)))}")
     client.release(job_id)
 
 
-def _check(task: str, params: Any, arrays: dict[str, np.ndarray], labels: Sequence[str]) -> None:
+def _check(order: Order) -> None:
     """Refuse what the server would refuse, without one."""
     from weft.methods.cases import find_case
 
-    for _ in Submission.prepare(task_named(task), params, arrays, list(labels), "not sent").hash_arrays():
+    task = task_named(order.task)
+    for _ in Submission.prepare(task, order.params, order.arrays, list(order.labels), "not sent").hash_arrays():
         continue  # it looks at the values on the way
-    if hasattr(params, "case"):
-        find_case(params.case)
+    if hasattr(order.params, "case"):
+        find_case(order.params.case)
 
 
 def _unheeded(params: Any) -> list[str]:

@@ -10,8 +10,7 @@ import numpy as np
 
 from weft_server.arguments import add_options, options_of
 from weft_server.job_files import add_files, check_out, exemplar_array, mesh_arrays, report_endings, write_report
-from weft_server.model_folders import folders_of
-from weft_server.one_job import run_job
+from weft_server.one_job import Order, ordered, run
 from weft_wire.errors import WireError
 from weft_wire.events import JobResult
 from weft_wire.jobs import PanoramaParams
@@ -38,10 +37,10 @@ def add_parser(commands: Any) -> None:
         help="where to stand in the scene, +Z up (default: the middle of its objects)",
     )  # fmt: skip
     add_options(parser, PanoramaParams)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=run, order=_order, task="panorama")
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> Order:
     params = options_of(arguments, PanoramaParams)
     check_out(arguments.out, FORMATS, [arguments.exemplar, arguments.depth], report_endings(params))
     if arguments.viewpoint and not arguments.scene:
@@ -49,10 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
     labels, arrays = _surroundings(arguments)
     arrays |= exemplar_array(arguments.exemplar)
 
-    def write(result: JobResult) -> list[Path]:
-        return _write(arguments.out, result)
-
-    return run_job(arguments.server, "panorama", params, arrays, write, labels, models=folders_of(arguments))
+    return ordered(arguments, params, arrays, _write, labels)
 
 
 def _surroundings(arguments: argparse.Namespace) -> tuple[list[str], dict[str, np.ndarray]]:

@@ -8,8 +8,7 @@ from typing import Any
 
 from weft_server.able import EMBEDDED
 from weft_server.arguments import add_options, options_of
-from weft_server.model_folders import folders_of
-from weft_server.one_job import run_job
+from weft_server.one_job import Order, ordered, run
 from weft_server.view_files import add_views, given_views
 from weft_wire.errors import WireError
 from weft_wire.jobs import RelightParams
@@ -30,10 +29,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--env", type=Path, metavar="FILE", help="the new light: an equirectangular map, .hdr or .exr")
     parser.add_argument("--old-env", type=Path, metavar="FILE", help="the light that the views show, if it is known")
     add_options(parser, RelightParams)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=run, order=_order, task="relight")
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> Order:
     from weft.io.hdr import load_environment
 
     params = options_of(arguments, RelightParams)
@@ -43,7 +42,7 @@ def _run(arguments: argparse.Namespace) -> int:
     for name, path in (("environment", arguments.env), ("old_environment", arguments.old_env)):
         if path is not None:
             arrays[name] = load_environment(path).radiance
-    return run_job(arguments.server, "relight", params, arrays, views.write, views.labels, models=folders_of(arguments))
+    return ordered(arguments, params, arrays, views.write, views.labels)
 
 
 def _check_lights(params: RelightParams, env: Path | None) -> None:

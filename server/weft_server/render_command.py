@@ -8,7 +8,7 @@ from typing import Any
 
 from weft_server.arguments import add_options, options_of
 from weft_server.job_files import camera_arrays
-from weft_server.one_job import run_job
+from weft_server.one_job import Order, ordered, run
 from weft_server.scene_arguments import SCENES, given_scene
 from weft_server.view_files import check_folder, write_views
 from weft_wire.events import JobResult
@@ -28,10 +28,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--cameras-file", type=Path, metavar="FILE", help="transforms.json: look from these cameras")
     parser.add_argument("--server", metavar="ADDRESS", help="HOST:PORT of a server, if not the local one")
     add_options(parser, RenderParams)
-    parser.set_defaults(run=_run, models=[])
+    parser.set_defaults(run=run, order=_order, task="render", models=[])
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> Order:
     params = options_of(arguments, RenderParams)
     out: Path = arguments.out
     check_folder(out)
@@ -42,9 +42,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
         arrays |= camera_arrays(load_cameras(arguments.cameras_file).cameras)
 
-    def write(result: JobResult) -> list[Path]:
+    def write(out: Path, result: JobResult) -> list[Path]:
         out.mkdir(exist_ok=True)
         images, poses, lenses = (result.arrays[name] for name in ("view.images", "camera.poses", "camera.intrinsics"))
         return write_views(out, images, poses, lenses)
 
-    return run_job(arguments.server, "render", params, arrays, write)
+    return ordered(arguments, params, arrays, write)

@@ -17,8 +17,7 @@ from weft_server.job_files import (
     report_endings,
     write_report,
 )
-from weft_server.model_folders import folders_of
-from weft_server.one_job import run_job
+from weft_server.one_job import Order, ordered, run
 from weft_server.texture_command import FORMATS, NO_CAMERAS
 from weft_server.texture_files import check_uvs, textures_of
 from weft_wire.errors import WireError
@@ -53,10 +52,10 @@ def add_parser(commands: Any) -> None:
         help="the triangles that may change, from 0: 0-99,120",
     )  # fmt: skip
     add_options(parser, RetextureParams, but=NO_CAMERAS)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=run, order=_order, task="retexture")
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> Order:
     from weft.io.meshes import load_meshes
 
     params = options_of(arguments, RetextureParams)
@@ -78,18 +77,10 @@ def _run(arguments: argparse.Namespace) -> int:
         if faces != SKIP:
             arrays[f"mesh.{i}.selected"] = _selected(faces, len(meshes[i].faces))
 
-    def write(result: JobResult) -> list[Path]:
+    def write(out: Path, result: JobResult) -> list[Path]:
         return _write(out, meshes, result)
 
-    return run_job(
-        arguments.server,
-        "retexture",
-        params,
-        arrays,
-        write,
-        [mesh.name for mesh in meshes],
-        models=folders_of(arguments),
-    )
+    return ordered(arguments, params, arrays, write, [mesh.name for mesh in meshes])
 
 
 def _check_count(what: str, given: int, objects: int) -> None:

@@ -10,8 +10,7 @@ import numpy as np
 
 from weft_server.arguments import add_options, options_of
 from weft_server.job_files import add_files, camera_arrays, check_out, exemplar_array, report_endings, write_report
-from weft_server.model_folders import folders_of
-from weft_server.one_job import run_job
+from weft_server.one_job import Order, ordered, run
 from weft_server.splat_files import splat_arrays
 from weft_server.terminal import say
 from weft_wire.errors import WireError
@@ -41,10 +40,10 @@ def add_parser(commands: Any) -> None:
         help="keep the properties of view-dependent colour (as 0), or drop them from the file (default keep)",
     )  # fmt: skip
     add_options(parser, SplatTextureParams)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=run, order=_order, task="splat_texture")
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> Order:
     from weft.io.splats import load_splats, save_splats
 
     out: Path = arguments.out
@@ -62,11 +61,11 @@ def _run(arguments: argparse.Namespace) -> int:
     arrays = {**splat_arrays(file.splats), **exemplar_array(arguments.exemplar)}
     arrays |= _cameras(arguments.cameras_file)
 
-    def write(result: JobResult) -> list[Path]:
+    def write(out: Path, result: JobResult) -> list[Path]:
         save_splats(out, file, dc=result.arrays["splats.dc"], degree=0 if arguments.sh == "drop" else None)
         return [out, *write_report(out, result.arrays)]
 
-    return run_job(arguments.server, "splat_texture", params, arrays, write, models=folders_of(arguments))
+    return ordered(arguments, params, arrays, write)
 
 
 def _cameras(path: Path | None) -> dict[str, np.ndarray]:

@@ -8,8 +8,7 @@ from typing import Any
 
 from weft_server.arguments import add_options, options_of
 from weft_server.job_files import exemplar_array
-from weft_server.model_folders import folders_of
-from weft_server.one_job import run_job
+from weft_server.one_job import Order, ordered, run
 from weft_server.view_files import add_views, given_views
 from weft_wire.jobs import StylizeParams
 
@@ -26,11 +25,11 @@ def add_parser(commands: Any) -> None:
     add_views(parser)
     parser.add_argument("--style", type=Path, metavar="PHOTO", help="take strokes and colours from this picture")
     add_options(parser, StylizeParams)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=run, order=_order, task="stylize")
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> Order:
     params = options_of(arguments, StylizeParams)
     views = given_views(arguments, params, [arguments.style])
     arrays = views.arrays | exemplar_array(arguments.style)
-    return run_job(arguments.server, "stylize", params, arrays, views.write, views.labels, models=folders_of(arguments))
+    return ordered(arguments, params, arrays, views.write, views.labels)

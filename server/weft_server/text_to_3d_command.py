@@ -8,8 +8,7 @@ from typing import Any
 
 from weft_server.arguments import add_options, options_of
 from weft_server.job_files import add_files, exemplar_array, mesh_arrays, report_endings
-from weft_server.model_folders import folders_of
-from weft_server.one_job import run_job
+from weft_server.one_job import Order, ordered, run
 from weft_server.scene_arguments import WRITTEN, check_scene_out, write_scene
 from weft_wire.events import JobResult
 from weft_wire.jobs import TextTo3dParams
@@ -27,10 +26,10 @@ def add_parser(commands: Any) -> None:
     add_files(parser, WRITTEN)
     parser.add_argument("--proxy", type=Path, metavar="MESH", help=".glb, .gltf, .obj or .ply: the shape")
     add_options(parser, TextTo3dParams)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=run, order=_order, task="text_to_3d")
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> Order:
     from weft.io.meshes import load_meshes
 
     params = options_of(arguments, TextTo3dParams)
@@ -39,8 +38,8 @@ def _run(arguments: argparse.Namespace) -> int:
     meshes = load_meshes(arguments.proxy) if arguments.proxy else []
     arrays = {**mesh_arrays(meshes, uv=False), **exemplar_array(arguments.exemplar)}
 
-    def write(result: JobResult) -> list[Path]:
+    def write(out: Path, result: JobResult) -> list[Path]:
         return write_scene(out, result)
 
     labels = [mesh.name for mesh in meshes]
-    return run_job(arguments.server, "text_to_3d", params, arrays, write, labels, models=folders_of(arguments))
+    return ordered(arguments, params, arrays, write, labels)

@@ -9,8 +9,7 @@ from typing import Any
 
 from weft_server.arguments import add_options, options_of
 from weft_server.job_files import add_files, check_out, exemplar_array, mesh_arrays, report_endings, write_report
-from weft_server.model_folders import folders_of
-from weft_server.one_job import run_job
+from weft_server.one_job import Order, ordered, run
 from weft_wire.events import JobResult
 from weft_wire.jobs import TextureParams
 
@@ -29,23 +28,21 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("mesh", type=Path, metavar="MESH", help=".glb, .gltf, .obj or .ply")
     add_files(parser, FORMATS)
     add_options(parser, TextureParams, but=NO_CAMERAS)
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=run, order=_order, task="texture")
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> Order:
     from weft.io.meshes import load_meshes
 
     params = options_of(arguments, TextureParams)
     check_out(arguments.out, FORMATS, [arguments.mesh, arguments.exemplar], report_endings(params))
     meshes = load_meshes(arguments.mesh)
 
-    def write(result: JobResult) -> list[Path]:
-        return _write(arguments.out, meshes, result)
+    def write(out: Path, result: JobResult) -> list[Path]:
+        return _write(out, meshes, result)
 
     arrays = {**mesh_arrays(meshes), **exemplar_array(arguments.exemplar)}
-    return run_job(
-        arguments.server, "texture", params, arrays, write, [mesh.name for mesh in meshes], models=folders_of(arguments)
-    )
+    return ordered(arguments, params, arrays, write, [mesh.name for mesh in meshes])
 
 
 def _write(out: Path, meshes: list[Any], result: JobResult) -> list[Path]:

@@ -27,7 +27,7 @@ def seed_of(params: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int:
     if "anchor" in arrays:
         (anchor,) = row_normalised(arrays["anchor"][None]).matrix
         row = np.concatenate([row[0] * anchor, row[1:]])
-    return Variant(params["seed"], row)
+    return Variant(params["seed"], row.tolist())
 
 
 def _equicorrelated(params: Mapping[str, Any]) -> Coupling:

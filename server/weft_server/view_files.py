@@ -42,28 +42,27 @@ LARGEST = DIMENSIONS["width"][1]  # px of the longer side: photographs come larg
 class GivenViews:
     """The input arrays of a job, and how its result is written."""
 
-    out: Path
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     names: tuple[str, ...] = ()  # of the views' files, without their endings
     meshes: tuple[Any, ...] = ()
     splats: Any = None  # the file they came from
 
-    def write(self, result: JobResult) -> list[Path]:
+    def write(self, out: Path, result: JobResult) -> list[Path]:
         """Views and poses into the folder `out`, the baked model beside them; or the mesh `out` alone."""
-        if self.out.suffix.lower() in WRITTEN:
-            return self._write_mesh(self.out, result) + write_report(self.out, result.arrays)
-        self.out.mkdir(exist_ok=True)
-        files = [*self._write_views(result), *self._write_model(result)]
+        if out.suffix.lower() in WRITTEN:
+            return self._write_mesh(out, result) + write_report(out, result.arrays)
+        out.mkdir(exist_ok=True)
+        files = [*self._write_views(out, result), *self._write_model(out, result)]
         self._tell_size(result)
-        return files + write_report(self.out / "edit.png", result.arrays)
+        return files + write_report(out / "edit.png", result.arrays)
 
-    def _write_views(self, result: JobResult) -> list[Path]:
+    def _write_views(self, out: Path, result: JobResult) -> list[Path]:
         """The pictures, and the poses that they were edited with."""
         images, poses, intrinsics = (
             result.arrays[name] for name in ("view.images", "camera.poses", "camera.intrinsics")
         )
-        return write_views(self.out, images, poses, intrinsics, self.names)
+        return write_views(out, images, poses, intrinsics, self.names)
 
     def _tell_size(self, result: JobResult) -> None:
         """Photographs come back smaller, unless a size was asked for: nobody should find that out in a print."""
@@ -74,14 +73,14 @@ class GivenViews:
             told = f"the edited views are {columns}×{rows} px, the pictures {width}×{height} px"
             say(f"note: {told} (a larger --size takes longer)")
 
-    def _write_model(self, result: JobResult) -> list[Path]:
+    def _write_model(self, out: Path, result: JobResult) -> list[Path]:
         from weft.io.splats import save_splats
 
         if "texture.0" in result.arrays:
-            return self._write_mesh(self.out / "model.glb", result)
+            return self._write_mesh(out / "model.glb", result)
         if "splats.dc" in result.arrays:
-            save_splats(self.out / "splats.ply", self.splats, dc=result.arrays["splats.dc"], degree=None)
-            return [self.out / "splats.ply"]
+            save_splats(out / "splats.ply", self.splats, dc=result.arrays["splats.dc"], degree=None)
+            return [out / "splats.ply"]
         return []
 
     def _write_mesh(self, out: Path, result: JobResult) -> list[Path]:
@@ -152,7 +151,7 @@ def _of_mesh(arguments: argparse.Namespace, params: Any, keep: list[Path | None]
     arrays = mesh_arrays(meshes)
     for i, texture in enumerate(textures_of(arguments.views_from, given, meshes)):
         arrays[f"mesh.{i}.texture"] = texture
-    return GivenViews(arguments.out, arrays, tuple(mesh.name for mesh in meshes), meshes=tuple(meshes))
+    return GivenViews(arrays, tuple(mesh.name for mesh in meshes), meshes=tuple(meshes))
 
 
 def _of_folder(arguments: argparse.Namespace, params: Any, objects: Path | None) -> GivenViews:
@@ -195,9 +194,7 @@ def _of_folder(arguments: argparse.Namespace, params: Any, objects: Path | None)
         from weft_server.splat_files import splat_arrays
 
         arrays |= splat_arrays(file.splats)
-    return GivenViews(
-        out, arrays | mesh_arrays(meshes), tuple(mesh.name for mesh in meshes), names, tuple(meshes), file
-    )
+    return GivenViews(arrays | mesh_arrays(meshes), tuple(mesh.name for mesh in meshes), names, tuple(meshes), file)
 
 
 def write_views(
