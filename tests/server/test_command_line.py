@@ -1,4 +1,7 @@
-"""The command `weft`, as people run it: what works, and one line with the remedy for what does not."""
+"""The command `weft`, as people run it: what works, and one line with the remedy for what does not.
+
+What a command says is looked at in this process; how a process ends, and what signals and pipes do to it, in real ones.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import practice_commands
 import pytest
 import zmq
 from practice_servers import PATIENCE, practice_options, server_process, wait_until
 
+from weft_server import doctor_command
 from weft_server.bench_command import BENCHMARKS
 from weft_server.server import Server
 from weft_wire.client import Client
@@ -34,17 +40,28 @@ SMALL = ["--size", "64", "--steps", "4", "--views", "4", "--texture-size", "128"
 
 
 def weft(home: Path, *arguments: str, ok: bool = False) -> str:
-    """Run the command to its end; returns what it said, without traceback, and in one line if it failed."""
+    """Run the command here; returns what it said, in one line if it failed."""
+    with patch.dict(os.environ, WEFT_HOME=str(home)):
+        status, said, complained = practice_commands.weft(*arguments)
+    return judged(status, said, complained, ok)
+
+
+def process(home: Path, *arguments: str, ok: bool = False) -> str:
+    """The same as a process of its own."""
     environment = {**os.environ, "WEFT_HOME": str(home), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*WEFT, *arguments], capture_output=True, text=True, env=environment, timeout=250, check=False
     )
-    assert "Traceback" not in done.stderr, done.stderr
-    assert (done.returncode == 0) == ok, done.stderr + done.stdout
+    return judged(done.returncode, done.stdout, done.stderr, ok)
+
+
+def judged(status: int, said: str, complained: str, ok: bool) -> str:
+    assert "Traceback" not in complained, complained
+    assert (status == 0) == ok, complained + said
     if not ok:
-        assert len(done.stderr.splitlines()) == 1, done.stderr
-        assert done.stderr.startswith("weft: ")
-    return done.stdout if ok else done.stderr.strip()
+        assert len(complained.splitlines()) == 1, complained
+        assert complained.startswith("weft: ")
+    return said if ok else complained.strip()
 
 
 @pytest.fixture
@@ -74,6 +91,17 @@ def cube(tmp_path: Path) -> Path:
 )
 def test_wrong_options_are_one_line(tmp_path: Path, cube: Path, arguments: list[str], says: str) -> None:
     assert says in weft(tmp_path, "texture", str(cube), "-o", str(tmp_path / "out.glb"), *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--size", "100000"], "size must be 0 or between 64 and 1024 px, not 100000"),
+        (["--prompt", "moss", "--server", "http://127.0.0.1:9/"], "no Weft server answers at tcp://127.0.0.1:9"),
+    ],
+)
+def test_a_process_that_refuses_says_no_more(tmp_path: Path, cube: Path, arguments: list[str], says: str) -> None:
+    assert says in process(tmp_path, "texture", str(cube), "-o", str(tmp_path / "out.glb"), *arguments)
 
 
 def test_a_mesh_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
@@ -155,9 +183,9 @@ def test_serve_says_what_stands_in_its_way(tmp_path: Path) -> None:
         pairing = read_pairing(tmp_path / "one")
         assert pairing is not None
         port = pairing.address.rpartition(":")[2]
-        assert "another Weft server uses this home" in weft(tmp_path / "one", "serve", "--port", "0")
-        assert "choose one with --port" in weft(tmp_path / "two", "serve", "--port", port)
-    assert "weft keys authorize" in weft(tmp_path / "two", "serve", "--bind", "0.0.0.0")
+        assert "another Weft server uses this home" in process(tmp_path / "one", "serve", "--port", "0")
+        assert "choose one with --port" in process(tmp_path / "two", "serve", "--port", port)
+    assert "weft keys authorize" in process(tmp_path / "two", "serve", "--bind", "0.0.0.0")
     assert "between 0 and 65535" in weft(tmp_path / "two", "serve", "--port", "70000")
 
 
@@ -199,7 +227,7 @@ def texture_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_a_mesh_file_becomes_a_textured_file(texture_home: Path, tmp_path: Path, cube: Path) -> None:
     out = tmp_path / "cube.glb"
-    said = weft(texture_home, "texture", str(cube), "-o", str(out), "--prompt", "bricks", *SMALL, ok=True)
+    said = process(texture_home, "texture", str(cube), "-o", str(out), "--prompt", "bricks", *SMALL, ok=True)
     assert out.read_bytes()[:4] == b"glTF"
     assert "material: bricks" in said
     assert str(out) in said
@@ -208,7 +236,7 @@ def test_a_mesh_file_becomes_a_textured_file(texture_home: Path, tmp_path: Path,
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_what_stops_the_command_cancels_the_job(texture_home: Path, tmp_path: Path, cube: Path, how: int) -> None:
     environment = {**os.environ, "WEFT_HOME": str(texture_home), "PYTHONUNBUFFERED": "1"}
-    command = [*WEFT, "texture", str(cube), "-o", str(tmp_path / "x.glb"), "--prompt", "ice", "--steps", "200"]
+    command = [*WEFT, "texture", str(cube), "-o", str(tmp_path / "x.glb"), "--prompt", "ice", *SMALL, "--steps", "200"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     for line in process.stdout:
@@ -221,19 +249,21 @@ def test_what_stops_the_command_cancels_the_job(texture_home: Path, tmp_path: Pa
 
 
 def test_doctor_and_models_tell_what_is_there(texture_home: Path, tmp_path: Path) -> None:
-    said = weft(texture_home, "doctor", ok=True)
+    said = process(texture_home, "doctor", ok=True)
     assert re.search(r"ok +torch +\d", said)
     assert re.search(r"ok +server +Weft .* answers", said)
     assert "everything needed is there" in said
     assert "mossy stone" in weft(tmp_path, "models", ok=True)
 
 
-def test_doctor_finds_what_is_missing(tmp_path: Path) -> None:
+def test_doctor_finds_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
-    environment = {**os.environ, "WEFT_HOME": str(tmp_path / "file" / "home")}
-    done = subprocess.run([*WEFT, "doctor"], capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 1
-    assert re.search(r"MISSING +home .*→ export WEFT_HOME=", done.stdout), done.stdout + done.stderr
+    monkeypatch.setenv("WEFT_HOME", str(tmp_path / "file" / "home"))
+    for imports_much in ("_back_ends", "_networks"):  # the test above runs them
+        monkeypatch.setattr(doctor_command, imports_much, lambda: iter(()))
+    status, said, complained = practice_commands.weft("doctor")
+    assert status == 1
+    assert re.search(r"MISSING +home .*→ export WEFT_HOME=", said), said + complained
 
 
 def test_output_that_nobody_reads_is_no_complaint(tmp_path: Path) -> None:
@@ -262,4 +292,4 @@ def test_a_benchmark_refuses_in_one_line(tmp_path: Path) -> None:
 def test_help_has_every_parameter(tmp_path: Path) -> None:
     said = weft(tmp_path, "texture", "--help", ok=True)
     assert {"--prompt", "--texture-size", "--no-decals", "--pattern-scale"} <= set(re.findall(r"--[a-z-]+", said))
-    assert re.match(r"weft \d", weft(tmp_path, "--version", ok=True))
+    assert re.match(r"weft \d", process(tmp_path, "--version", ok=True))
