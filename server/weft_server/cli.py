@@ -35,11 +35,13 @@ def _run(argv: Sequence[str] | None) -> int:
     """Imports what the commands need: half a second in which Ctrl-C is Ctrl-C too."""
     from weft_server import (
         bench_command,
+        coupling_command,
         doctor_command,
         edit_panorama_command,
         edit_scene_command,
         edit_video_command,
         fit_command,
+        gallery_command,
         illusion_command,
         keys_command,
         models_command,
@@ -76,6 +78,8 @@ def _run(argv: Sequence[str] | None) -> int:
         render_command,
         edit_scene_command,
         text_to_3d_command,
+        gallery_command,
+        coupling_command,
         doctor_command,
         models_command,
         keys_command,

@@ -90,7 +90,7 @@ class Coupling:
     def triangular(self) -> Coupling:
         """The same law, with B lower triangular and no column of zeros: the first noise is ξ_1, as if it were alone."""
         lower = np.linalg.qr(self.matrix.T)[1].T
-        lower = lower * np.where(np.diag(lower) < 0, -1, 1)
+        lower = lower * np.where(np.diag(lower) < 0, -1, 1) + 0.0  # no -0, which people would read
         return row_normalised(lower[:, np.abs(lower).max(0) > _NOTHING])
 
 

@@ -1,0 +1,68 @@
+"""What a gallery is looked at by: a picture of every variant from one side, their sheet, and how different they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from weft.geometry.camera import frame_object
+from weft.geometry.mesh import Mesh
+from weft.geometry.splat_weights import render_splats
+from weft.geometry.splats import Splats
+from weft.metrics.diversity import cosine_similarity, layout, pair_distances, vendi
+from weft.spaces.surface import build_surface
+from weft.tasks.rendering import render_surface
+from weft.tasks.sheet import sheet
+from weft.tasks.splat_views import core_points, turned_up
+from weft.tasks.view_plan import used_vertices
+
+__all__ = ["differences", "gallery_sheet", "picture_of_meshes", "picture_of_splats"]
+
+SIDE = 320  # px of a picture
+FRONT = (-25.0, 18.0)  # azimuth and elevation, degrees: a little from the side and from above
+_TEXELS = 64  # of a surface that is only looked at
+_ACROSS = 4  # pictures in a row of the sheet
+_BACKGROUND = 0.93
+
+
+def picture_of_meshes(meshes: Sequence[Mesh], textures: Sequence[np.ndarray]) -> np.ndarray:
+    """f4 [SIDE, SIDE, 3] in [0, 1]: meshes with UVs in their textures f4 [H, W, 3], softly shaded."""
+    surface = build_surface(meshes, _TEXELS)
+    (camera,) = frame_object(used_vertices(surface), [FRONT], SIDE)
+    return render_surface(surface, [_square(each) for each in textures], camera, supersample=2, shaded=True)[0]
+
+
+def picture_of_splats(splats: Splats, colors: np.ndarray, up: str) -> np.ndarray:
+    """f4 [SIDE, SIDE, 3] in [0, 1]: splats in `colors` f4 [S, 3] in [0, 1]; `up` as in `splat_texture`."""
+    (framed,) = frame_object(core_points(splats, up), [FRONT], SIDE)
+    pose = np.eye(4)
+    pose[:3, :3] = turned_up(up).T
+    return render_splats(splats, replace(framed, pose=pose @ framed.pose), colors, _BACKGROUND)
+
+
+def gallery_sheet(pictures: Sequence[np.ndarray], labels: Sequence[str]) -> np.ndarray:
+    """f4 [H, W, 3]: the pictures f4 [h, w, 3] in rows, each under its label."""
+    tiles = list(zip(labels, pictures, strict=True))
+    return sheet([tiles[first : first + _ACROSS] for first in range(0, len(tiles), _ACROSS)])
+
+
+def differences(pictures: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Of two or more pictures of one size: `pairwise_rms`, the mean RMS difference of two of them, and `vendi`, how
+    many different ones there are by what lies where."""
+    distances = pair_distances(pictures)
+    count = vendi(cosine_similarity(layout(pictures))) if distances.any() else 1.0
+    return {"pairwise_rms": round(float(distances.mean()), 4), "vendi": round(count, 3)}
+
+
+def _square(texture: np.ndarray) -> np.ndarray:
+    """The texture with sides of the larger one: the picture reads by UV, which does not mind."""
+    height, width = texture.shape[:2]
+    if height == width:
+        return texture
+    channels = [Image.fromarray(np.ascontiguousarray(texture[..., c])) for c in range(3)]
+    side = max(height, width)
+    return np.stack([np.asarray(channel.resize((side, side), Image.Resampling.BILINEAR)) for channel in channels], -1)
