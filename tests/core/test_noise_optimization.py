@@ -1,18 +1,16 @@
-"""Noises that are moved to differ: the loss, its gradient, the shell; and couplings that are learned."""
+"""Noises that are moved to differ: the loss, its gradient, the shell."""
 
 from __future__ import annotations
 
 import math
 from functools import partial
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from weft.errors import InvalidInput
-from weft.methods.coupled_noise import coupled, equicorrelated, repulsive
-from weft.methods.learned_coupling import brightness_clusters, diversity, learned
+from weft.methods.coupled_noise import coupled, equicorrelated
 from weft.methods.noise_optimization import Contrast, contrasted, contrastive_loss
 from weft.noise import generator
 
@@ -73,34 +71,12 @@ def test_no_steps_leave_everything() -> None:
     assert list(contrasted(drawn(), estimate, Contrast(steps=0))) == []
 
 
-def test_diversity_learns_the_repulsive_matrix() -> None:
-    """Off the diagonal within 0.05, for a generator that is not the identity and from independent noises."""
-    start = equicorrelated(4, 0.0)
-    steps = list(learned(start, (2048,), lambda x: torch.tanh(2 * x), diversity, generator(1), steps=300))
-    found = steps[-1].coupling.correlation
-    assert np.abs(found - repulsive(4).correlation).max() < 0.05
-    assert np.mean([step.reward for step in steps[-20:]]) > np.mean([step.reward for step in steps[:20]])
-
-
-def test_clusters_of_brightness_learn_two_blocks() -> None:
-    reward = brightness_clusters(np.array([0, 0, 1, 1]))
-    *_, last = learned(equicorrelated(4, 0.0), (256,), lambda x: x + 0.1 * x**3, reward, generator(2))
-    correlation = last.coupling.correlation
-    assert min(correlation[0, 1], correlation[2, 3]) > 0.9
-    assert correlation[:2, 2:].max() < -0.5
-
-
 @pytest.mark.parametrize(
     ("make", "says"),
     [
         (lambda: Contrast(steps=-1), "-1 steps"),
         (lambda: Contrast(temperature=0), "temperature 0"),
         (lambda: list(contrasted(drawn(4)[:1], estimate, Contrast())), "nothing to differ from"),
-        (lambda: list(learned(repulsive(2), (3,), lambda x: x, diversity, generator(0), steps=0)), "learn nothing"),
-        (
-            lambda: list(learned(repulsive(2), (3,), lambda x: x, lambda x: (x * torch.nan).sum(), generator(0))),
-            "the reward is nan",
-        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(make: object, says: str) -> None:

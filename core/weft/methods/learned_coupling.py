@@ -5,12 +5,16 @@
 The derivative of a sampler's result by its noise is dear. The skip-gradient estimator takes it for the identity:
 ∂R/∂B_ik ≈ ⟨∂R/∂x_i, ξ_k⟩ / n for x_i = G(ε_i) of n numbers. Rows are brought back to length 1 after every step, so that
 each noise stays N(0, I).
+
+The less results follow their noises, the more chance there is in a step. What is learned is therefore the mean of B Bᵀ
+over the later half of the steps (`settled`): a mean of correlations is one, whereas B itself may turn, which changes
+nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +25,7 @@ from weft.errors import InvalidInput
 from weft.methods.coupled_noise import Coupling, recombined, row_normalised
 from weft.noise import gaussian
 
-__all__ = ["LearningStep", "brightness_clusters", "diversity", "learned"]
+__all__ = ["LearningStep", "brightness_clusters", "compared", "diversity", "learned", "nearest", "settled"]
 
 Generate = Callable[[Tensor], Tensor]  # noises [m, ...] → samples of the same shape
 Reward = Callable[[Tensor], Tensor]  # samples [m, ...] → a number, differentiable
@@ -49,12 +53,12 @@ def learned(
 ) -> Iterator[LearningStep]:
     """Climb `reward` from `start`, with new noises of `shape` in every step and Adam at `rate`, which falls to 0.
 
-    Raises InvalidInput when the reward or its gradient is no number.
+    Raises InvalidInput when the reward or its gradient is no number, or cannot be had.
     """
     if steps < 1 or not rate > 0:
         raise InvalidInput(f"{steps} steps at rate {rate:g} learn nothing", "200 steps at 0.05 are usual")
     matrix = torch.from_numpy(start.matrix.copy()).requires_grad_()
-    optimizer = torch.optim.Adam([matrix], lr=rate)
+    optimizer = torch.optim.Adam([matrix], lr=rate, eps=1e-30)  # whatever the reward's unit is
     coupling = start
     for index in range(steps):
         independent = gaussian((matrix.shape[1], *shape), generator)
@@ -63,6 +67,7 @@ def learned(
         with torch.enable_grad():
             samples = samples.detach().requires_grad_()
             value = reward(samples)
+            _check(value, samples, independent)
             (slope,) = torch.autograd.grad(value, samples)
         if not (torch.isfinite(value) and torch.isfinite(slope).all()):
             raise InvalidInput(
@@ -80,10 +85,53 @@ def learned(
         yield LearningStep(index, steps, value.item(), coupling)
 
 
+def _check(value: Tensor, samples: Tensor, independent: Tensor) -> None:
+    if samples.shape[1:] != independent.shape[1:]:
+        raise InvalidInput(
+            f"noises of shape {list(independent.shape[1:])} became samples of {list(samples.shape[1:])}",
+            "the estimator needs one shape: resize the samples",
+        )
+    if value.ndim or not value.requires_grad:
+        raise InvalidInput("the reward is not one differentiable number", "return a tensor that follows the samples")
+
+
+def settled(steps: Sequence[LearningStep]) -> Coupling:
+    """What was learned: B = Bᵀ of the mean of B Bᵀ over the later half of the `steps`."""
+    later = steps[len(steps) // 2 :]
+    values, vectors = np.linalg.eigh(np.mean([step.coupling.correlation for step in later], 0))
+    return row_normalised(vectors * np.sqrt(values.clip(0)) @ vectors.T)
+
+
+@torch.no_grad()
+def compared(
+    couplings: Mapping[str, Coupling],
+    shape: tuple[int, ...],
+    generate: Generate,
+    reward: Reward,
+    generator: torch.Generator,
+    galleries: int,
+) -> dict[str, np.ndarray]:
+    """The rewards f8 [galleries] of every coupling, all of them from the same independent noises: to be paired."""
+    widest = max(coupling.matrix.shape[1] for coupling in couplings.values())
+    rewards: dict[str, list[float]] = {name: [] for name in couplings}
+    for _ in range(galleries):
+        independent = gaussian((widest, *shape), generator)
+        for name, coupling in couplings.items():
+            samples = generate(recombined(coupling, independent[: coupling.matrix.shape[1]]))
+            rewards[name].append(reward(samples).item())
+    return {name: np.array(values) for name, values in rewards.items()}
+
+
 def diversity(samples: Tensor) -> Tensor:
     """Mean over pairs of ‖x_i - x_j‖, of [m, ...]. It is greatest where all noises repel each other alike; the mean of
-    squares would be as great for any noises that sum to 0, opposite pairs of equals among them."""
+    squares would be as great for any noises that sum to 0, opposite pairs of equals among them. Where samples follow
+    their noises little, it nearly is one: a coupling that sums to 0 is found, and hardly which."""
     return torch.pdist(samples.flatten(1)).mean()
+
+
+def nearest(samples: Tensor) -> Tensor:
+    """‖x_i - x_j‖ of the two that are most alike, of [m, ...]: what repulsive noises are minimax optimal for."""
+    return torch.pdist(samples.flatten(1)).min()
 
 
 def brightness_clusters(groups: np.ndarray) -> Reward:
@@ -93,7 +141,7 @@ def brightness_clusters(groups: np.ndarray) -> Reward:
     sign = torch.where(same, -1.0, 1.0)
 
     def reward(samples: Tensor) -> Tensor:
-        level = samples.flatten(1).sum(1)
+        level = samples.flatten(1).mean(1)
         return (sign.to(level) * (level[:, None] - level) ** 2).sum()
 
     return reward
