@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from weft.geometry.camera import frame_object
 from weft.geometry.mesh import Mesh
@@ -16,7 +16,6 @@ from weft.geometry.splats import Splats
 from weft.metrics.diversity import cosine_similarity, layout, pair_distances, vendi
 from weft.spaces.surface import build_surface
 from weft.tasks.rendering import render_surface
-from weft.tasks.sheet import sheet
 from weft.tasks.splat_views import core_points, turned_up
 from weft.tasks.view_plan import used_vertices
 
@@ -25,7 +24,9 @@ __all__ = ["differences", "gallery_sheet", "picture_of_meshes", "picture_of_spla
 SIDE = 320  # px of a picture
 FRONT = (-25.0, 18.0)  # azimuth and elevation, degrees: a little from the side and from above
 _TEXELS = 64  # of a surface that is only looked at
-_ACROSS = 4  # pictures in a row of the sheet
+_ACROSS = 4  # square pictures in a row of the sheet
+_WIDTH = 1280  # px of the sheet
+_LABEL, _MARGIN = 22, 4  # px above a picture, and around it
 _BACKGROUND = 0.93
 
 
@@ -45,9 +46,23 @@ def picture_of_splats(splats: Splats, colors: np.ndarray, up: str) -> np.ndarray
 
 
 def gallery_sheet(pictures: Sequence[np.ndarray], labels: Sequence[str]) -> np.ndarray:
-    """f4 [H, W, 3]: the pictures f4 [h, w, 3] in rows, each under its label."""
-    tiles = list(zip(labels, pictures, strict=True))
-    return sheet([tiles[first : first + _ACROSS] for first in range(0, len(tiles), _ACROSS)])
+    """f4 [H, W, 3]: the pictures f4 [h, w, 3] of one size in rows, under their labels; wide ones fill a row."""
+    height, width = pictures[0].shape[:2]
+    across = min(len(pictures), max(1, round(_ACROSS * height / width)))
+    side = _WIDTH // across
+    tiles = [_labelled(label, picture, side) for label, picture in zip(labels, pictures, strict=True)]
+    tiles += [np.ones_like(tiles[0])] * (-len(tiles) % across)
+    return np.concatenate([np.concatenate(tiles[i : i + across], 1) for i in range(0, len(tiles), across)])
+
+
+def _labelled(label: str, picture: np.ndarray, side: int) -> np.ndarray:
+    """f4 [h, side, 3]: the picture with a margin, as wide as fits, and its name above it."""
+    scaled = (side - 2 * _MARGIN, round((side - 2 * _MARGIN) * picture.shape[0] / picture.shape[1]))
+    tile = Image.new("RGB", (side, scaled[1] + _LABEL + _MARGIN), "white")
+    whole = Image.fromarray((picture.clip(0, 1) * 255 + 0.5).astype(np.uint8))
+    tile.paste(whole.resize(scaled, Image.Resampling.LANCZOS), (_MARGIN, _LABEL))
+    ImageDraw.Draw(tile).text((_MARGIN + 2, 5), label, fill=(70, 70, 70))
+    return np.asarray(tile, np.float32) / 255
 
 
 def differences(pictures: Sequence[np.ndarray]) -> dict[str, Any]:
