@@ -9,7 +9,7 @@ import bpy
 
 from .before import remember, undone_by
 
-__all__ = ["show_in_editors", "showing"]
+__all__ = ["editors", "show_in_editors", "showing"]
 
 
 def editors() -> Iterator[Any]:

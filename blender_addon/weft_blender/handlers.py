@@ -24,7 +24,7 @@ __all__ = ["RECORD", "connect", "recall", "register", "remember", "unregister"]
 RECORD = "weft_job"
 BUSY, IDLE = 0.02, 0.3  # seconds between two looks at the connection
 
-_unsaved: dict[str, job.Job] = {}  # path of a file → the job that ran when it was left
+_unsaved: dict[str, dict[str, Any]] = {}  # path of a file → record of what ran when it was left
 
 
 def connect() -> None:
@@ -65,10 +65,10 @@ def redraw() -> None:
 
 def remember() -> None:
     """Write the running job into the scenes, or take a finished one out of them."""
-    running = job.DESK.job if job.DESK.job is not None and not job.DESK.job.ended else None
+    running = job.DESK.running()
     for scene in bpy.data.scenes:
-        if running is not None:
-            scene[RECORD] = json.dumps(running.record())
+        if running:
+            scene[RECORD] = json.dumps(job.DESK.record(running))
         elif RECORD in scene:
             del scene[RECORD]
 
@@ -78,21 +78,29 @@ def recall() -> None:
     job.DESK.put(None)
     try:
         text = next((scene[RECORD] for scene in bpy.data.scenes if RECORD in scene), "")
-        left = job.Job.from_record(json.loads(text)) if text else _unsaved.pop(bpy.data.filepath, None)
+        record = json.loads(text) if text else _unsaved.pop(bpy.data.filepath, None)
+        left = jobs_of(record) if record is not None else []
     except (AttributeError, KeyError, TypeError, ValueError):
-        left = None  # the file was changed by somebody else
-    if left is not None and LINK.session is None:
+        left = []  # the file was changed by somebody else
+    if left and LINK.session is None:
         connect()
-    if left is not None and LINK.session is not None:
-        job.attach(left)
+    if left and LINK.session is not None:
+        job.attach(left[0], left[1:])
     restore(keep=job.working())
+
+
+def jobs_of(record: dict[str, Any]) -> list[job.Job]:
+    """The job that a record tells of, and those that follow it."""
+    first = job.Job.from_record(record)
+    return [first, *(first.sibling(int(number)) for number in record.get("queue", []))]
 
 
 @bpy.app.handlers.persistent
 def before_load(*_: Any) -> None:
-    running = job.DESK.job
-    if running is not None and not running.ended and bpy.data.filepath:
-        _unsaved[bpy.data.filepath] = job.Job.from_record(running.record())
+    running = job.DESK.running()
+    if running and bpy.data.filepath:
+        finished = [one for one in job.DESK.done if one.gallery and one.gallery == running[0].gallery]
+        _unsaved[bpy.data.filepath] = job.DESK.record([*finished, *running])
 
 
 @bpy.app.handlers.persistent

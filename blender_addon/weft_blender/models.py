@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from weft_wire.jobs.networks import EMBEDDED_VIEW
+from weft_wire.jobs.variants import CORRELATIONS
 
 from .light_map import BUILT_IN
 from .link import LINK
@@ -133,7 +134,13 @@ def lacking(task: SceneTask, settings: Any) -> list[Mapping[str, Any]]:
 
 def suggestions(name: str) -> Any:
     """The callback of a text field that offers what can be written into it, or None where that is up to the user."""
-    offers = {"control": _controls, "checkpoint": _weights, "loras": _weights, "light": _lights}.get(name)
+    offers = {
+        "control": _controls,
+        "checkpoint": _weights,
+        "loras": _weights,
+        "light": _lights,
+        "correlation": _correlations,
+    }.get(name)
     if offers is None:
         return None
 
@@ -152,6 +159,10 @@ def _controls(settings: Any) -> list[str]:
 
 def _weights(_settings: Any) -> list[str]:
     return list(LINK.capabilities.get("weights", []))
+
+
+def _correlations(_settings: Any) -> list[str]:
+    return list(CORRELATIONS)
 
 
 def _lights(_settings: Any) -> list[str]:

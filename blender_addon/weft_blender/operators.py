@@ -48,7 +48,9 @@ class StartOperator(WeftOperator):
     def act(self, context: bpy.types.Context) -> None:
         task, settings = self.task, self.task.settings_of(context.scene)
         handlers.connect()
-        job.start(task.name, task.parameters(settings), **task.chosen(context))
+        params = task.parameters(settings)
+        start = job.start_gallery if getattr(params, "variants", 1) > 1 else job.start
+        start(task.name, params, **task.chosen(context))
         handlers.remember()
         task.show(context)
 
@@ -60,7 +62,7 @@ def start_operator(task: SceneTask) -> type[Any]:
 
 
 class WEFT_OT_cancel(WeftOperator):
-    """Stop the job; everything gets its former looks back"""
+    """Stop the job; everything gets its former looks back, and finished variants stay"""
 
     bl_idname = "weft.cancel"
     bl_label = "Cancel"

@@ -55,6 +55,7 @@ class WEFT_PT_texture(WeftPanel, bpy.types.Panel):
         column.use_property_split = True
         for name, label in task.rows:
             draw_setting(column, task, settings, name, label)
+        draw_variants(column, task, settings)
         if task.network:
             draw_notes(column, task, settings)
         layout.separator()
@@ -130,7 +131,18 @@ def draw_button(layout: Any, context: Any, task: SceneTask) -> None:
     """The big button, labelled with what it will work on."""
     row = layout.row()
     row.scale_y = 1.6
-    row.operator(f"weft.{task.name}", text=task.button(context), icon=task.icon)
+    count = getattr(task.settings_of(context.scene), "variants", 1)
+    times = f" × {count}" if count > 1 else ""
+    row.operator(f"weft.{task.name}", text=f"{task.button(context)}{times}", icon=task.icon)
+
+
+def draw_variants(layout: Any, task: SceneTask, settings: Any) -> None:
+    """How many variants of the result there are to be, and of several how alike their noises are."""
+    if not task.declaration.has_variants:
+        return
+    layout.prop(settings, "variants", text="Variants")
+    if settings.variants > 1:
+        layout.prop(settings, "correlation", text="Correlation")
 
 
 def draw_progress(layout: Any, current: job.Job) -> None:
@@ -138,6 +150,8 @@ def draw_progress(layout: Any, current: job.Job) -> None:
     text = PHASES.get(current.state, "") if not current.phase else current.phase.replace("_", " ").capitalize()
     if current.total > 1:
         text = f"{text}  {current.step} / {current.total}"
+    if current.gallery:
+        text = f"Variant {current.number} of {current.params['variants']}: {text}"
     column = layout.column()
     if hasattr(column, "progress"):  # Blender ≥ 4.0
         bar = column.row()

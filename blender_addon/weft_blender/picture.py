@@ -9,9 +9,19 @@ import bpy
 
 from .editors import show_in_editors
 from .images import image_of, pack, paint
-from .tags import tagged
+from .swaps import swap_in_editors
+from .tags import INDEX, JOB, tagged
 
-__all__ = ["RESULT", "Picture", "finish_picture", "keep_result", "opened", "show_picture"]
+__all__ = [
+    "RESULT",
+    "Picture",
+    "finish_picture",
+    "keep_result",
+    "opened",
+    "show_picture",
+    "wear_picture",
+    "wears_picture",
+]
 
 RESULT = bpy.props.PointerProperty(name="Result", type=bpy.types.Image, description="The latest result")
 
@@ -56,6 +66,22 @@ def keep_result(image: bpy.types.Image, scene_name: str, settings: str) -> None:
     getattr(scene, settings).result = image
     if former is not None and former.users == 0:
         former.use_fake_user = True
+
+
+def wear_picture(job_id: str, index: int, target: Picture, settings: str) -> bpy.types.Image | None:
+    """Let the editors that show another variant, and the scene's `settings`, show this one; None if it is gone."""
+    image = tagged(bpy.data.images, job_id, index)
+    if image is not None:
+        swap_in_editors(image)
+        keep_result(image, target.scene, settings)
+    return image
+
+
+def wears_picture(job_id: str, index: int, target: Picture, settings: str) -> bool:
+    """Whether the scene's `settings` name that image as their latest result."""
+    scene = bpy.data.scenes.get(target.scene)
+    image = getattr(scene, settings).result if scene is not None else None
+    return image is not None and (image.get(JOB), image.get(INDEX)) == (job_id, index)
 
 
 def opened(job_id: str, index: int, target: Picture) -> bpy.types.Image:

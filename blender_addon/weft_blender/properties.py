@@ -15,7 +15,7 @@ from .models import suggestions
 from .task import SceneTask
 from .tasks import TASKS
 
-__all__ = ["PROGRESS", "SETTINGS", "TASK", "property_of"]
+__all__ = ["LIKENESS", "PROGRESS", "SETTINGS", "SHOWN_GALLERY", "TASK", "property_of"]
 
 
 def property_of(name: str, kind: Any, default: Any, rule: Param) -> Any:
@@ -60,6 +60,15 @@ TASK = bpy.props.EnumProperty(
     name="Task",
     description="What to make",
     items=[(task.name, task.label, task.about, task.icon, i) for i, task in enumerate(TASKS.values())],
+)
+SHOWN_GALLERY = bpy.props.StringProperty(name="Gallery", description="The gallery that is shown; the latest if empty")
+LIKENESS = bpy.props.FloatProperty(
+    name="Likeness",
+    description="How alike new variants are: from as different as so many can be, over unrelated, to the same",
+    subtype="FACTOR",
+    default=0.8,
+    min=0,
+    max=1,
 )
 # The bar of Blender < 4.0, whose layouts have no progress(): a slider that only shows.
 PROGRESS = bpy.props.FloatProperty(

@@ -9,6 +9,8 @@ import bpy
 
 from . import (
     actions,
+    gallery_operators,
+    gallery_panel,
     handlers,
     illusion_plane,
     model_operators,
@@ -20,6 +22,7 @@ from . import (
     properties,
     server_process,
     splat_operators,
+    thumbnails,
 )
 from .link import LINK
 
@@ -35,7 +38,9 @@ CLASSES = (
     *photo_operators.CLASSES,
     *model_operators.CLASSES,
     *model_rows.CLASSES,
+    *gallery_operators.CLASSES,
     *panel.CLASSES,
+    *gallery_panel.CLASSES,
 )
 
 
@@ -45,6 +50,8 @@ def register() -> None:
     for name, cls in properties.SETTINGS.items():
         setattr(bpy.types.Scene, name, bpy.props.PointerProperty(type=cls))
     bpy.types.Scene.weft_task = properties.TASK
+    bpy.types.Scene.weft_gallery = properties.SHOWN_GALLERY
+    bpy.types.Scene.weft_likeness = properties.LIKENESS
     bpy.types.WindowManager.weft_progress = properties.PROGRESS
     splat_operators.add_to_menus()
     photo_operators.add_to_menus()
@@ -61,10 +68,11 @@ def at_exit() -> Callable[[], None]:
 def unregister() -> None:
     atexit.unregister(at_exit())
     leave()
+    thumbnails.clear()
     handlers.unregister()
     photo_operators.remove_from_menus()
     splat_operators.remove_from_menus()
-    for name in (*properties.SETTINGS, "weft_task"):
+    for name in (*properties.SETTINGS, "weft_task", "weft_gallery", "weft_likeness"):
         delattr(bpy.types.Scene, name)
     del bpy.types.WindowManager.weft_progress
     for cls in reversed(CLASSES):

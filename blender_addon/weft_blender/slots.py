@@ -10,7 +10,7 @@ import bpy
 
 from .before import BEFORE, remember, undone_by
 
-__all__ = ["dress", "former_material"]
+__all__ = ["dress", "former_material", "materials_of"]
 
 
 def dress(obj: bpy.types.Object, material: bpy.types.Material, job_id: str, slots: Sequence[int] = ()) -> None:
@@ -26,6 +26,11 @@ def dress(obj: bpy.types.Object, material: bpy.types.Material, job_id: str, slot
     for slot in wanted:
         slot.link = "OBJECT"
         slot.material = material
+
+
+def materials_of(obj: bpy.types.Object | None) -> list[bpy.types.Material]:
+    """What the slots of the object (or None) hold."""
+    return [slot.material for slot in obj.material_slots if slot.material is not None] if obj is not None else []
 
 
 def former_material(obj: bpy.types.Object, index: int) -> bpy.types.Material | None:

@@ -7,32 +7,52 @@ from typing import Any
 import bpy
 
 from .before import remember, undone_by
-from .splat_display import add_display
-from .tags import PARAMETERS, tag, tagged, weft_name
+from .splat_display import add_display, ensure_shapes
+from .tags import INDEX, JOB, PARAMETERS, tag, tagged, weft_name
+from .variant_ids import are_kin
 
-__all__ = ["copy_for", "exchange", "former_mesh", "keep_former", "latter_mesh", "wear"]
+__all__ = [
+    "copy_for",
+    "exchange",
+    "former_mesh",
+    "keep_former",
+    "latter_mesh",
+    "wear",
+    "wear_variant",
+    "wears_variant",
+]
 
 FORMER, LATTER = "weft_former", "weft_latter"  # on copies: the mesh before; on objects that show it: the one after
 
 
 def copy_for(name: str, job_id: str, index: int) -> bpy.types.Mesh | None:
-    """The copy of the object's mesh that the job changes, made at the first call; None when the object is gone."""
+    """The copy of the object's mesh that the job changes, made at the first call; None when the object is gone, unless
+    it makes a variant. Of these, each is a copy of what the first one was made of."""
     obj = bpy.data.objects.get(name)
-    if obj is None or obj.type != "MESH":
-        return None
+    if obj is not None and obj.type != "MESH":
+        obj = None
     mesh = tagged(bpy.data.meshes, job_id, index)
     if mesh is None:
-        former = obj.data
+        former = original_of(job_id, index) or (obj.data if obj is not None else None)
+        if former is None:
+            return None
         mesh = former.copy()
+        ensure_shapes(mesh)
         mesh.name, mesh.use_fake_user = weft_name(former.name), False
         if PARAMETERS in mesh:
             del mesh[PARAMETERS]
         mesh[FORMER] = former
         tag(mesh, job_id, index)
-    if obj.data != mesh:
+    if obj is not None and obj.data != mesh:
         former = wear(obj, mesh)
         remember(obj, job_id, "mesh", mesh=former, modifier=add_display(obj))
     return mesh
+
+
+def original_of(job_id: str, index: int) -> bpy.types.Mesh | None:
+    """What an earlier variant is a copy of, if there is one."""
+    kin = (mesh for mesh in bpy.data.meshes if mesh.get(INDEX) == index and are_kin(mesh.get(JOB, ""), job_id))
+    return next((mesh[FORMER] for mesh in kin if mesh.get(FORMER) is not None), None)
 
 
 def wear(obj: bpy.types.Object, mesh: bpy.types.Mesh) -> bpy.types.Mesh:
@@ -51,6 +71,22 @@ def give_back(obj: Any, memory: Any) -> None:
     modifier = obj.modifiers.get(memory.get("modifier") or "")
     if modifier is not None:
         obj.modifiers.remove(modifier)
+
+
+def wear_variant(name: str, job_id: str, index: int) -> bool:
+    """Let the object show the splats of a finished job; not if one of them is gone."""
+    obj, mesh = bpy.data.objects.get(name), tagged(bpy.data.meshes, job_id, index)
+    if obj is None or obj.type != "MESH" or mesh is None:
+        return False
+    wear(obj, mesh)
+    add_display(obj)
+    return True
+
+
+def wears_variant(name: str, job_id: str, index: int) -> bool:
+    """Whether the object shows the splats of that job."""
+    mesh = getattr(bpy.data.objects.get(name), "data", None)
+    return mesh is not None and (mesh.get(JOB), mesh.get(INDEX)) == (job_id, index)
 
 
 def keep_former(mesh: bpy.types.Mesh) -> None:

@@ -36,6 +36,12 @@ def add_display(obj: bpy.types.Object) -> str:
     return modifier.name
 
 
+def ensure_shapes(mesh: bpy.types.Mesh) -> None:
+    """As `add_shapes`, unless the mesh has them."""
+    if ROTATION not in mesh.attributes:
+        add_shapes(mesh)
+
+
 def add_shapes(mesh: bpy.types.Mesh) -> None:
     """Store what the disks look like. The fainter a splat, the smaller."""
     quaternions = columns(mesh, *(f"rot_{i}" for i in range(4))).astype(np.float64)

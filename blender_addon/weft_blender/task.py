@@ -8,6 +8,8 @@ panel, the buttons, the properties and a job's life know nothing else about it.
     keep(targets)                            what of the scene is needed to prepare pictures, one value a target
     prepare_preview, prepare_result          arrays to what Blender takes; run on a thread, touch no datablock
     show_preview, show_result                on the main thread, quick
+    picture(arrays, kept)                    the result as a small picture, of tasks whose jobs may be variants
+    wear, wears                              of such: a finished result in its place again, and whether it is there
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from weft_wire.parameters import params_of
 from .cameras import export_cameras
 from .exemplar import read_image
 from .images import prepare
+from .thumbnails import first_picture
 
 __all__ = ["EMBEDDED", "REFERENCE", "Collected", "SceneTask", "reference"]
 
@@ -67,6 +70,7 @@ class SceneTask(ABC):
     more: ClassVar[Sequence[tuple[str, str]]] = ()
     unheeded: ClassVar[frozenset[str]] = frozenset()
     for_embedded: ClassVar[frozenset[str]] = frozenset({"pattern_scale", "decals"})
+    sees_looks: ClassVar[bool] = False  # whether a job is sent what the result takes the place of
 
     @property
     def name(self) -> str:
@@ -155,6 +159,21 @@ class SceneTask(ABC):
     def show_result(self, job_id: str, index: int, target: Any, prepared: Any, parameters: dict[str, Any]) -> str:
         """A warning, or nothing. Without its object the result is kept all the same. `parameters` go to the datablock
         that holds the result, so that it counts as finished."""
+
+    # Variants
+
+    def picture(self, arrays: Mapping[str, np.ndarray], kept: Sequence[Any]) -> np.ndarray | None:
+        """The result as u1 [SIDE, SIDE, 3]; None where there is nothing to see. Runs on the thread."""
+        return first_picture(arrays)
+
+    def wear(self, job_id: str, index: int, target: Any) -> bool:
+        """Show result number `index` of a finished job, which lies in datablocks, in the place of another variant; not
+        if it or its object is gone."""
+        return False
+
+    def wears(self, job_id: str, index: int, target: Any) -> bool:
+        """Whether the target shows that result."""
+        return False
 
     # What several tasks share
 

@@ -68,6 +68,7 @@ class EditPanoramaTask(PanoramaTask):
     unheeded = UNHEEDED
     for_embedded = FOR_EMBEDDED
     alike = True
+    sees_looks = True
 
     def has_geometry(self, settings: Any) -> bool:
         return False

@@ -22,11 +22,11 @@ from .errors import SceneError
 from .images import prepare
 from .models import card_of
 from .photo_cameras import chosen_cameras, photographs
-from .picture import RESULT, finish_picture, show_picture
+from .picture import RESULT, finish_picture, show_picture, wear_picture, wears_picture
 from .pixels import encode_png, to_linear
 from .region import WHERE, is_volume, region_of
 from .splat_arrays import fill_with, scene_arrays, take
-from .splat_copies import copy_for, former_mesh, keep_former, latter_mesh
+from .splat_copies import copy_for, former_mesh, keep_former, latter_mesh, wear_variant, wears_variant
 from .splat_mesh import check_splats, recolour
 from .tags import tagged
 from .task import REFERENCE, Collected, SceneTask
@@ -73,6 +73,7 @@ class EditSceneTask(SceneTask):
     )
     unheeded = UNHEEDED
     for_embedded = FOR_EMBEDDED
+    sees_looks = True
 
     def has_geometry(self, settings: Any) -> bool:
         return False
@@ -181,6 +182,16 @@ class EditSceneTask(SceneTask):
         if prepared is not None:
             finish_picture(job_id, index, target.strip, prepared, parameters, self.settings)
         return ""
+
+    def wear(self, job_id: str, index: int, target: ViewTarget) -> bool:
+        if target.object:
+            return wear_variant(target.object, job_id, index)
+        return wear_picture(job_id, index, target.strip, self.settings) is not None
+
+    def wears(self, job_id: str, index: int, target: ViewTarget) -> bool:
+        if target.object:
+            return wears_variant(target.object, job_id, index)
+        return wears_picture(job_id, index, target.strip, self.settings)
 
 
 def show_splats(name: str, job_id: str, index: int, arrays: dict[str, np.ndarray], parameters: dict[str, Any]) -> str:

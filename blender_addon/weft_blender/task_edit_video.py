@@ -15,7 +15,7 @@ from .clips import clip_of, frames_of, is_moving
 from .distillation_rows import FOR_EMBEDDED, MORE, ROWS, UNHEEDED
 from .errors import SceneError
 from .masks import check_white, mask_of
-from .picture import RESULT, Picture, keep_result, opened, show_picture
+from .picture import RESULT, Picture, keep_result, opened, show_picture, wear_picture, wears_picture
 from .sequences import place_for, show_sequence, write_frames
 from .task import REFERENCE, Collected, SceneTask
 
@@ -142,6 +142,12 @@ class EditVideoTask(SceneTask):
         show_sequence(image, prepared, {**parameters, "object": target.name})
         keep_result(image, target.scene, self.settings)
         return ""
+
+    def wear(self, job_id: str, index: int, target: NewFrames) -> bool:
+        return wear_picture(job_id, index, target.picture, self.settings) is not None
+
+    def wears(self, job_id: str, index: int, target: NewFrames) -> bool:
+        return wears_picture(job_id, index, target.picture, self.settings)
 
 
 def active_strip(scene: bpy.types.Scene) -> Any:

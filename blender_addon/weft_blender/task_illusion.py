@@ -12,7 +12,7 @@ import numpy as np
 from weft_wire.jobs import ILLUSION, IllusionParams
 
 from .images import image_of, pack
-from .picture import RESULT, Picture, finish_picture, show_picture
+from .picture import RESULT, Picture, finish_picture, show_picture, wear_picture, wears_picture
 from .pixels import encode_png
 from .task import REFERENCE, Collected, SceneTask, reference
 
@@ -100,3 +100,9 @@ class IllusionTask(SceneTask):
             pack(view, png, {**parameters, "object": f"view {number}"})
             view.use_fake_user = True
         return ""
+
+    def wear(self, job_id: str, index: int, target: Picture) -> bool:
+        return wear_picture(job_id, index, target, self.settings) is not None
+
+    def wears(self, job_id: str, index: int, target: Picture) -> bool:
+        return wears_picture(job_id, index, target, self.settings)

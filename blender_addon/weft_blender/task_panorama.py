@@ -12,10 +12,10 @@ from weft_wire.jobs import PANORAMA, PanoramaParams
 
 from .errors import SceneError
 from .export import export_visible
-from .picture import RESULT, Picture, finish_picture, show_picture
+from .picture import RESULT, Picture, finish_picture, show_picture, wear_picture, wears_picture
 from .pixels import encode_png
 from .task import REFERENCE, Collected, SceneTask, reference
-from .world import former_world, keep_former, use_as_world, wears
+from .world import exchange_image, former_world, keep_former, use_as_world, wears
 
 __all__ = ["PanoramaTask"]
 
@@ -121,6 +121,18 @@ class PanoramaTask(SceneTask):
             use_as_world(scene, image, job_id, alike=self.alike)
             keep_former(scene)
         return ""
+
+    def wear(self, job_id: str, index: int, target: Picture) -> bool:
+        image, scene = wear_picture(job_id, index, target, self.settings), bpy.data.scenes.get(target.scene)
+        if image is None or scene is None:
+            return False
+        if target.world and not exchange_image(scene, image):
+            use_as_world(scene, image, alike=self.alike)
+            keep_former(scene)
+        return True
+
+    def wears(self, job_id: str, index: int, target: Picture) -> bool:
+        return wears_picture(job_id, index, target, self.settings)
 
 
 def surroundings(scene: bpy.types.Scene) -> dict[str, np.ndarray]:

@@ -20,7 +20,8 @@ from .images import image_of, pack, paint, read_bytes
 from .pixels import encode_png
 from .retexture_parts import Part, add_masks, add_part, gather
 from .slots import dress, former_material
-from .tags import INDEX, JOB, tag, weft_name
+from .swaps import shown_by, swap_image
+from .tags import INDEX, JOB, tag, tagged, weft_name
 from .task import REFERENCE, Collected, SceneTask
 
 __all__ = ["RetextureTask"]
@@ -49,6 +50,7 @@ class RetextureTask(SceneTask):
     }
     rows = (("strength", "Strength"), ("size", "Views"), ("steps", "Steps"), ("seed", "Seed"), ("cameras", "Cameras"))
     more = (("views", "Cameras"), ("pattern_scale", "Scale"), ("decals", "Fine Detail"))
+    sees_looks = True
 
     def draw(self, layout: Any, settings: Any) -> None:
         super().draw(layout, settings)
@@ -108,6 +110,15 @@ class RetextureTask(SceneTask):
         image.use_fake_user = True
         return f"'{target.label}' is gone: its texture is kept as the image '{image.name}'"
 
+    def wear(self, job_id: str, index: int, target: Part) -> bool:
+        image = tagged(bpy.data.images, job_id, index)
+        if image is None:
+            return False
+        return swap_image(worn_materials(target), image) or put_on(target, job_id, index, image)
+
+    def wears(self, job_id: str, index: int, target: Part) -> bool:
+        return shown_by(worn_materials(target), job_id, index)
+
 
 def alpha_of(image: bpy.types.Image | None) -> np.ndarray | None:
     """u1 [H, W], or None for an image that is opaque or gone."""
@@ -115,6 +126,16 @@ def alpha_of(image: bpy.types.Image | None) -> np.ndarray | None:
         return None
     alpha = np.ascontiguousarray(read_bytes(image)[..., 3])
     return None if (alpha == 255).all() else alpha
+
+
+def worn_materials(part: Part) -> list[bpy.types.Material]:
+    """What those who wear the part's image, or a copy of it, have on in its place."""
+    worn = []
+    for name, slot, _ in part.wearers:
+        obj = bpy.data.objects.get(name)
+        if obj is not None and slot < len(obj.material_slots) and obj.material_slots[slot].material is not None:
+            worn.append(obj.material_slots[slot].material)
+    return worn
 
 
 def put_on(part: Part, job_id: str, index: int, image: bpy.types.Image) -> bool:

@@ -19,7 +19,7 @@ from weft_wire.jobs import SPLAT_TEXTURE, SplatTextureParams
 from .errors import SceneError
 from .export import Target
 from .pixels import to_linear
-from .splat_copies import copy_for, keep_former
+from .splat_copies import copy_for, keep_former, wear_variant, wears_variant
 from .splat_mesh import arrays_of, check_splats, paint_splats, recolour, rgb_of
 from .tags import PARAMETERS, tagged
 from .task import Collected, SceneTask
@@ -91,6 +91,12 @@ class SplatTask(SceneTask):
         recolour(mesh, linear)
         keep_former(mesh)
         return mark(mesh, target.object, parameters)
+
+    def wear(self, job_id: str, index: int, target: Target) -> bool:
+        return wear_variant(target.object, job_id, index)
+
+    def wears(self, job_id: str, index: int, target: Target) -> bool:
+        return wears_variant(target.object, job_id, index)
 
 
 def mark(mesh: bpy.types.Mesh, name: str, parameters: dict[str, Any]) -> str:

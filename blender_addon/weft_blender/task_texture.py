@@ -14,7 +14,8 @@ from .export import Target, export_objects
 from .images import image_of, pack, paint
 from .nodes import tree_of
 from .pixels import encode_png
-from .slots import dress
+from .slots import dress, materials_of
+from .swaps import shown_by, swap_image
 from .tags import tag, tagged
 from .task import REFERENCE, Collected, SceneTask
 
@@ -91,6 +92,17 @@ class TextureTask(SceneTask):
             return f"'{target.object}' is gone: its texture is kept as the image '{image.name}'"
         dress(obj, material_of(target, job_id, index, image), job_id)
         return ""
+
+    def wear(self, job_id: str, index: int, target: Target) -> bool:
+        obj, image = bpy.data.objects.get(target.object), tagged(bpy.data.images, job_id, index)
+        if obj is None or image is None:
+            return False
+        if not swap_image(materials_of(obj), image):
+            dress(obj, material_of(target, job_id, index, image), job_id)
+        return True
+
+    def wears(self, job_id: str, index: int, target: Target) -> bool:
+        return shown_by(materials_of(bpy.data.objects.get(target.object)), job_id, index)
 
 
 def material_of(target: Target, job_id: str, index: int, image: bpy.types.Image) -> bpy.types.Material:

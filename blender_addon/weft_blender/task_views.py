@@ -21,11 +21,13 @@ from .export import check_objects, export_objects, read_surface
 from .images import image_of, pack, paint
 from .models import card_of
 from .nodes import tree_of
-from .picture import RESULT, Picture, finish_picture, show_picture
+from .picture import RESULT, Picture, finish_picture, show_picture, wear_picture, wears_picture
 from .pixels import encode_png
-from .slots import dress
+from .slots import dress, materials_of
+from .swaps import shown_by, swap_image
 from .tags import tag, tagged
 from .task import EMBEDDED, Collected, SceneTask
+from .thumbnails import first_picture
 from .view_cameras import ALL_AROUND, CAMERAS
 from .view_renders import check_rendered, render_views
 
@@ -63,6 +65,7 @@ class ViewsTask(SceneTask):
     target = ViewTarget
     alone = True  # the selection is seen without the rest of the scene
     elevations = ALL_AROUND
+    sees_looks = True
 
     def has_reference(self, settings: Any) -> bool:
         return False
@@ -165,6 +168,25 @@ class ViewsTask(SceneTask):
             return f"'{target.object}' is gone: its texture is kept as the image '{image.name}'"
         dress(obj, material_of(target, job_id, index, image), job_id)
         return ""
+
+    def picture(self, arrays: Mapping[str, np.ndarray], kept: Sequence[Any]) -> np.ndarray | None:
+        """The first view, which tells more than its texture."""
+        return first_picture({"view.images": arrays["view.images"]})
+
+    def wear(self, job_id: str, index: int, target: ViewTarget) -> bool:
+        if not target.object:
+            return wear_picture(job_id, index, target.strip, self.settings) is not None
+        obj, image = bpy.data.objects.get(target.object), tagged(bpy.data.images, job_id, index)
+        if obj is None or image is None:
+            return False
+        if not swap_image(materials_of(obj), image):
+            dress(obj, material_of(target, job_id, index, image), job_id)
+        return True
+
+    def wears(self, job_id: str, index: int, target: ViewTarget) -> bool:
+        if not target.object:
+            return wears_picture(job_id, index, target.strip, self.settings)
+        return shown_by(materials_of(bpy.data.objects.get(target.object)), job_id, index)
 
 
 def side_by_side(images: np.ndarray) -> np.ndarray:

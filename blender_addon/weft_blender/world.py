@@ -8,9 +8,10 @@ import bpy
 
 from .before import remember, undone_by
 from .nodes import tree_of
+from .swaps import swap_image
 from .tags import INDEX, JOB
 
-__all__ = ["former_world", "keep_former", "put_back", "use_as_world", "wears"]
+__all__ = ["exchange_image", "former_world", "keep_former", "put_back", "use_as_world", "wears"]
 
 IMAGE, FORMER = "weft_image", "weft_former"  # on worlds: what they show, and which world they took the place of
 
@@ -33,6 +34,14 @@ def use_as_world(scene: bpy.types.Scene, image: bpy.types.Image, job_id: str = "
     if former is not None:
         world[FORMER] = former  # also after a second panorama: the world that the user had made
     scene.world = world
+
+
+def exchange_image(scene: bpy.types.Scene, image: bpy.types.Image) -> bool:
+    """Let the World show `image` if it shows another variant of it; whether it does."""
+    if not swap_image([scene.world], image):
+        return False
+    scene.world[IMAGE] = image
+    return True
 
 
 def keep_former(scene: bpy.types.Scene) -> None:

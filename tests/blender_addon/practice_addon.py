@@ -5,6 +5,8 @@
 The real tasks decide how fast previews come and how large they are; what the add-on makes of the worst case, and of
 jobs that end badly, needs some that obey. The prompt says what to do: "stream", "refuse", "die", "wait".
 
+Variants of a gallery differ by shades, and the first is what a job alone makes.
+
 It has the files of some models, all of them empty: they can be announced and chosen, not loaded.
 """
 
@@ -206,6 +208,29 @@ def steps(params: dict[str, Any], previews: list[Any]) -> Iterator[Event]:
             yield Preview(index, np.ascontiguousarray(preview(step / total), np.float32), step, total)
 
 
+def varied(runner: Any) -> Any:
+    """The task with variants: bytes shifted, colours of splats brighter, by as much as the number is above 1."""
+
+    def run(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]) -> Iterator[Event]:
+        number, count = params.get("variant", 1), params.get("variants", 1)
+        for event in runner(params, {k: v for k, v in arrays.items() if k != "anchor"}, labels):
+            if isinstance(event, Result) and count > 1:
+                row = np.eye(count)[number - 1].tolist()
+                told = {"number": number, "of": count, "row": row, "correlation": params["correlation"]}
+                told["anchor"] = arrays["anchor"].tolist() if "anchor" in arrays else None
+                results = {name: shaded(name, array, number - 1) for name, array in event.arrays.items()}
+                event = Result(results, {**event.info, "variant": told})
+            yield event
+
+    return run
+
+
+def shaded(name: str, array: np.ndarray, by: int) -> np.ndarray:
+    if name in ("splats.dc", "splats.sh"):
+        return array + np.float32(0.1 * by)
+    return array + np.uint8(10 * by) if array.dtype == np.uint8 else array
+
+
 def gradient(height: int, width: int, blue: float) -> np.ndarray:
     """f4 [height, width, 3]: red to the right, green to the bottom."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -217,19 +242,22 @@ def as_bytes(image: np.ndarray) -> np.ndarray:
 
 
 RUNNERS = {
-    "texture": texture,
-    "retexture": retexture,
-    "panorama": panorama,
-    "illusion": illusion,
-    "splat_texture": splat_texture,
-    "relight": views,
-    "stylize": views,
-    "move": views,
-    "edit_panorama": edit_panorama,
-    "edit_video": edit_video,
-    "fit": fit,
-    "edit_scene": edit_scene,
-    "unload": unload,
+    name: varied(runner)
+    for name, runner in {
+        "texture": texture,
+        "retexture": retexture,
+        "panorama": panorama,
+        "illusion": illusion,
+        "splat_texture": splat_texture,
+        "relight": views,
+        "stylize": views,
+        "move": views,
+        "edit_panorama": edit_panorama,
+        "edit_video": edit_video,
+        "fit": fit,
+        "edit_scene": edit_scene,
+        "unload": unload,
+    }.items()
 }
 
 
