@@ -99,7 +99,7 @@ class VoxelField:
             np.empty((count, 3), real),
             np.empty(count, real),
             np.empty(count, real),
-            sh_basis(rays.directions, self.degree).astype(real),
+            sh_basis(rays.directions, self.degree).astype(real, order="C"),  # else the kernels are compiled twice
             np.zeros(kept, np.int32),
             np.empty((kept, len(edges) - 1), np.int32),
             np.empty((kept, len(edges) - 1, FIELDS), real),

@@ -38,7 +38,7 @@ def view_normals(views: Views, surface: Surface) -> np.ndarray:
     corners = crease_normals(surface.vertices, surface.faces)
     first, second, third = (surface.vertices[surface.faces[:, k]] for k in range(3))
     faces = np.cross(second - first, third - first).astype(np.float32)
-    axes = np.stack([camera.pose[:3, :3].T for camera in views.cameras]).astype(np.float32)
+    axes = np.stack([camera.pose[:3, :3].T for camera in views.cameras]).astype(np.float32, order="C")
     count, height, width = views.shape
     out = np.empty((count, 3, height * width), np.float32)
     triangle = views.triangle.reshape(count, -1)
