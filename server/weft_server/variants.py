@@ -23,7 +23,7 @@ def seed_of(params: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int:
     if params["variants"] == 1:
         return params["seed"]
     coupling = row_normalised(arrays["coupling"]) if "coupling" in arrays else _equicorrelated(params)
-    row = coupling.matrix[params["variant"] - 1]
+    row = coupling.triangular.matrix[params["variant"] - 1]
     if "anchor" in arrays:
         (anchor,) = row_normalised(arrays["anchor"][None]).matrix
         row = np.concatenate([row[0] * anchor, row[1:]])
@@ -31,7 +31,7 @@ def seed_of(params: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int:
 
 
 def _equicorrelated(params: Mapping[str, Any]) -> Coupling:
-    return equicorrelated(params["variants"], _rho(params)).triangular
+    return equicorrelated(params["variants"], _rho(params))
 
 
 def _rho(params: Mapping[str, Any]) -> float:

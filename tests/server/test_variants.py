@@ -73,6 +73,14 @@ def test_rows_of_a_gallery_are_correlated_as_asked_and_begin_with_the_seed_alone
     assert rows[0][0] == 1
 
 
+def test_of_a_coupling_its_correlations_count_and_the_first_variant_is_the_seed_alone() -> None:
+    matrix = np.random.default_rng(0).normal(size=(3, 5)).astype("f4")
+    rows = [_row({"coupling": matrix}, variants=3, variant=k) for k in (1, 2, 3)]
+    unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
+    assert np.allclose(np.inner(rows, rows), unit @ unit.T, atol=1e-6)
+    assert rows[0][0] == 1
+
+
 def test_around_an_anchor_variants_are_correlated_with_it_as_with_each_other() -> None:
     anchor = np.array([0.6, 0.0, 0.8], "f4")
     rows = [_row({"anchor": anchor}, variants=3, variant=k, correlation="-0.2") for k in (1, 2, 3)]

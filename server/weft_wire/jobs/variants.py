@@ -1,8 +1,8 @@
 """What every job is asked alike that may be one of several variants: a gallery is as many jobs as it has variants.
 
 Their noises are coupled, ε_i = Σ_j B_ij ξ_j with rows of B of length 1, and nothing else differs between them; so each
-job can be run by itself, again, or on another server. By `correlation`, B is lower triangular: the first variant is
-what the seed makes by itself.
+job can be run by itself, again, or on another server. What counts of B is B Bᵀ; of all that have it, the triangular one
+is taken, so the first variant is what the seed makes by itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SLACK = 1e-6  # by which a correlation in text may be beyond the range: -0.3333
 ARRAYS = (
     ArraySpec(
         "coupling", "f4", ("variants", "noises"),
-        "B, a row for each variant, instead of correlation: how much it takes of every independent noise",
+        "B, a row for each variant, instead of correlation; the rows' products are the variants' correlations",
     ),
     ArraySpec(
         "anchor", "f4", ("kept",),
