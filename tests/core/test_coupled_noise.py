@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
@@ -88,22 +91,69 @@ def test_a_linear_generator_gains_exactly_what_the_theory_says(count: int) -> No
     assert found[0] / found[1] == pytest.approx(1 + 1 / (count - 1), rel=0.05)
 
 
-@pytest.mark.parametrize(
-    "subspace",
-    [Part(torch.arange(16) < 6), Part((torch.arange(3) == 1)[:, None, None]), Band(0.0, 0.2), Band(0.15, 0.3)],
-)
-def test_couplings_hold_each_in_their_subspace(subspace: Part | Band) -> None:
-    x, y = (torch.randn(5, 3, 12, 16, dtype=torch.float64, generator=generator(i)) for i in (0, 1))
-    assert torch.allclose(subspace(subspace(x)), subspace(x), atol=1e-12), "a projection"
-    assert float((subspace(x) * y).sum()) == pytest.approx(float((x * subspace(y)).sum())), "an orthogonal one"
-    noises = coupled(
-        equicorrelated(3, 1.0), (1500, 3, 12, 16), generator(7), subspace=subspace, beside=repulsive(3)
-    ).double()
+SUBSPACES = {
+    "columns": Part(torch.arange(17) < 6),
+    "a channel": Part((torch.arange(3) == 1)[:, None, None]),
+    "low": Band(0.0, 0.2),
+    "between": Band(0.15, 0.3),
+    "all but the mean": Band(1e-6),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("height", "width"), [(12, 17), (13, 17), (13, 16), (12, 16), (1, 1), (2, 1)])
+@pytest.mark.parametrize("name", [name for name in SUBSPACES if name != "columns"])
+def test_subspaces_are_orthogonal_projections(name: str, height: int, width: int, dtype: torch.dtype) -> None:
+    """P² = P = Pᵀ, and nothing of P x is in the complement: of odd and even sizes, in single and double precision."""
+    subspace, rounding = SUBSPACES[name], 40 * torch.finfo(dtype).eps
+    x, y = (torch.randn(5, 3, height, width, dtype=dtype, generator=generator(i)) for i in (0, 1))
+    inside = subspace(x)
+    assert inside.dtype == dtype
+    assert torch.allclose(subspace(inside), inside, atol=rounding)
+    scale = float(x.norm() * y.norm()) * rounding
+    assert float((inside * y).sum()) == pytest.approx(float((x * subspace(y)).sum()), abs=scale)
+    assert float((inside * (y - subspace(y))).sum()) == pytest.approx(0, abs=scale)
+
+
+@settings(max_examples=30, deadline=None)
+@given(edges=st.lists(st.floats(0, 0.75), max_size=4), height=st.integers(1, 9), width=st.integers(1, 9))
+def test_bands_that_meet_hold_every_frequency_once(edges: list[float], height: int, width: int) -> None:
+    bounds = sorted({0.0, *edges, 1.0})
+    bands = [Band(low, high) for low, high in pairwise(bounds)]
+    x = torch.randn(2, height, width, dtype=torch.float64, generator=generator(2))
+    assert torch.allclose(torch.stack([band(x) for band in bands]).sum(0), x, atol=1e-12)
+    if len(bands) > 1:
+        assert torch.allclose(bands[0](bands[1](x)), torch.zeros_like(x), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["columns", "a channel", "low"])
+def test_couplings_hold_each_in_their_subspace(name: str) -> None:
+    """Of more than a million values each: standard normal, as correlated in both subspaces as is said of each, and not
+    across; what is to cancel does so to float precision."""
+    subspace = SUBSPACES[name]
+    within, beside = equicorrelated(3, 0.5), repulsive(3)
+    noises = coupled(within, (1600, 3, 13, 17), generator(7), subspace=subspace, beside=beside).double()
     for each in noises:
-        assert kstest(each.numpy().ravel()[::4], "norm").pvalue > 1e-4
-    inside, outside = subspace(noises), noises - subspace(noises)
-    assert float((inside[0] - inside[1]).abs().max()) < 1e-4, "identical in the subspace"
-    assert float(outside.sum(0).abs().max()) < 1e-4, "repulsive beside it"
+        assert kstest(each.numpy().ravel(), "norm").pvalue > 1e-4
+    inside = subspace(noises)
+    outside = noises - inside
+    assert float(outside.sum(0).abs().max()) < 2e-6
+    share = float(subspace(torch.eye(663).reshape(663, 3, 13, 17)).reshape(663, 663).diag().mean())  # of dimensions
+    parts = [(inside, inside, within.correlation * share), (inside, outside, np.zeros((3, 3)))]
+    for one, other, expected in [*parts, (outside, outside, beside.correlation * (1 - share))]:
+        flat = one.reshape(3, -1) @ other.reshape(3, -1).T / one[0].numel()
+        assert np.abs(flat.numpy() - expected).max() < 5 / math.sqrt(one[0].numel())
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 16])
+def test_what_is_repulsive_in_a_region_and_the_same_beside_it_is_so_exactly(count: int) -> None:
+    """The law of a fixed object before other backgrounds."""
+    region = Part(torch.arange(15)[:, None] < torch.arange(11))
+    same = equicorrelated(count, 1.0)
+    noises = coupled(repulsive(count), (4, 15, 11), generator(8), subspace=region, beside=same)
+    assert region(noises).sum(0).abs().max() < 1e-5
+    kept = noises - region(noises)
+    assert torch.equal(kept, kept[:1].expand_as(kept))
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_order_of_noises_another_coupling() -> None:
@@ -124,6 +174,11 @@ def test_the_same_seed_gives_the_same_bytes_and_another_order_of_noises_another_
         (lambda: grouped([2, 2], 0.1, -0.9), "cannot have 0.1 within and -0.9 across"),
         (lambda: coupled(repulsive(2), (3,), generator(0), subspace=Band()), "2 noises in the subspace and none"),
         (lambda: recombined(repulsive(2), torch.zeros(3, 4)), "3 noises for a coupling of 2"),
+        (lambda: Band(0.3, 0.2), "no frequencies from 0.3 to 0.2"),
+        (lambda: Band(float("nan")), "no frequencies from nan"),
+        (lambda: Part(torch.ones(5, dtype=torch.bool))(torch.zeros(2, 4)), r"bool \[5\] for noise \[2, 4\]"),
+        (lambda: Part(torch.ones(3, 1, 1, dtype=torch.bool))(torch.zeros(2, 4)), r"bool \[3, 1, 1\] for noise"),
+        (lambda: Part(torch.ones(4))(torch.zeros(2, 4)), "a mask of torch.float32"),
     ],
 )
 def test_what_is_impossible_is_refused_in_one_line(make: object, says: str) -> None:

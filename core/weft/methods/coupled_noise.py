@@ -144,7 +144,8 @@ def grouped(sizes: Sequence[int], within: float, across: float = 0.0) -> Couplin
 
 
 class Subspace(Protocol):
-    """An orthogonal projection P = Pᵀ = P² of noises [..., C, H, W] or of whatever shape it is made for."""
+    """An orthogonal projection P = Pᵀ = P² of noises [..., C, H, W] or of whatever shape it is made for; of any
+    floating type and on any device, and so is what comes out."""
 
     def __call__(self, noise: Tensor, /) -> Tensor: ...
 
@@ -156,19 +157,35 @@ class Part:
     mask: Tensor
 
     def __call__(self, noise: Tensor, /) -> Tensor:
-        return torch.where(self.mask, noise, torch.zeros((), dtype=noise.dtype))
+        try:
+            fits = torch.broadcast_shapes(self.mask.shape, noise.shape) == noise.shape
+        except RuntimeError:
+            fits = False
+        if self.mask.dtype != torch.bool or not fits:
+            raise InvalidInput(
+                f"a mask of {self.mask.dtype} {list(self.mask.shape)} for noise {list(noise.shape)}",
+                "give true or false for its pixels, or for its channels",
+            )
+        return noise.where(self.mask.to(noise.device), 0)
 
 
 @dataclass(frozen=True)
 class Band:
-    """Frequencies of the last two dimensions with `low` ≤ |f| < `high`, cycles a pixel (√½ is beyond all)."""
+    """Frequencies of the last two dimensions with `low` ≤ |f| < `high`, cycles a pixel (none is beyond √½). Bands that
+    meet share nothing: each frequency is in one of them."""
 
     low: float = 0.0
     high: float = 1.0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.low < self.high:
+            raise InvalidInput(
+                f"there are no frequencies from {self.low:g} to {self.high:g}", "give 0 ≤ low < high, cycles a pixel"
+            )
+
     def __call__(self, noise: Tensor, /) -> Tensor:
-        rows = torch.fft.fftfreq(noise.shape[-2], dtype=torch.float64)[:, None]
-        columns = torch.fft.rfftfreq(noise.shape[-1], dtype=torch.float64)
+        rows = torch.fft.fftfreq(noise.shape[-2], dtype=torch.float64, device=noise.device)[:, None]
+        columns = torch.fft.rfftfreq(noise.shape[-1], dtype=torch.float64, device=noise.device)
         radius = torch.hypot(rows, columns)
         passed = (radius >= self.low) & (radius < self.high)
         return torch.fft.irfft2(torch.fft.rfft2(noise) * passed, s=noise.shape[-2:])
@@ -183,7 +200,7 @@ def coupled(
     beside: Coupling | None = None,
 ) -> Tensor:
     """m noises [m, *shape], f4, each N(0, I). With a `subspace`, `coupling` holds in it and `beside` in its complement
-    (independent of it)."""
+    (independent of it); projected in f8, so that what cancels in it still does so to float precision."""
     inside = recombined(coupling, gaussian((coupling.matrix.shape[1], *shape), generator))
     if subspace is None:
         return inside
@@ -191,7 +208,8 @@ def coupled(
         count = "none" if beside is None else str(beside.count)
         raise InvalidInput(f"{coupling.count} noises in the subspace and {count} beside it", "couple as many in both")
     outside = recombined(beside, gaussian((beside.matrix.shape[1], *shape), generator))
-    return subspace(inside) + outside - subspace(outside)
+    inside, outside = inside.double(), outside.double()
+    return (subspace(inside) + outside - subspace(outside)).float()
 
 
 def recombined(coupling: Coupling, independent: Tensor) -> Tensor:
