@@ -27,7 +27,7 @@ from torch import Tensor
 from weft.errors import InvalidInput
 from weft.methods.coupled_noise import Coupling, coupled
 
-__all__ = ["Keeping", "KeepingStep", "fixed_object", "kept"]
+__all__ = ["Generate", "Keeping", "KeepingStep", "fixed_object", "kept"]
 
 Generate = Callable[[Tensor], Tensor]  # noises [m, C, H, W] → samples of the same shape
 
