@@ -169,13 +169,11 @@ def _keep_inputs(arguments: argparse.Namespace, written: Sequence[Path]) -> None
 
 def _summarise(out: Path, made: Sequence[tuple[Order, JobResult, list[Path]]], seconds: float) -> None:
     """The sheet, the record, and how different the variants are."""
-    from weft.io.images import save_image
+    from weft.io.images import from_bytes, save_image
     from weft.tasks.gallery import differences, gallery_sheet
-    from weft_server.gallery_pictures import picture_of
 
     order = made[0][0]
-    shown = [picture_of(each.arrays, result.arrays, each.params) for each, result, _ in made]
-    pictures = [picture for picture in shown if picture is not None]
+    pictures = [from_bytes(result.arrays["thumbnail"]) for _, result, _ in made if "thumbnail" in result.arrays]
     told: dict[str, Any] = {}
     files = [out.with_name(f"{out.stem}_gallery.json")]
     if len(pictures) == len(made):

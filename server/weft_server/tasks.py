@@ -17,6 +17,7 @@ import torch
 from weft.io.images import to_bytes
 from weft.models.materials import MATERIALS
 from weft.tasks import (
+    backgrounds,
     edit_panorama,
     edit_scene,
     edit_video,
@@ -36,8 +37,10 @@ from weft.tasks.events import Checkpoint, Event, Result
 from weft_server.loaded_models import announced, unload
 from weft_server.networks import NAMES, network_of, prior_of
 from weft_server.received import Received
+from weft_server.thumbnails import thumbnail_of
 from weft_server.variants import seed_of, told_of
 from weft_wire.jobs import (
+    BACKGROUNDS,
     EDIT_PANORAMA,
     EDIT_SCENE,
     EDIT_VIDEO,
@@ -92,7 +95,10 @@ class Runner:
         with closing(cast(Generator[Event, None, None], events)):
             for event in events:
                 if isinstance(event, Result | Checkpoint):
-                    event = replace(event, arrays=as_declared(self.task, event.arrays), info=event.info | info)
+                    made = as_declared(self.task, event.arrays)
+                    if info and isinstance(event, Result):
+                        made |= thumbnail_of(arrays, made, wished.get("up", ""))
+                    event = replace(event, arrays=made, info=event.info | info)
                 yield event
 
 
@@ -133,6 +139,11 @@ _ROWS = (
         {"image": Received.image, "mask": Received.mask, **_EXEMPLAR, "regions": Received.regions},
     ),
     Runner(EDIT_VIDEO, edit_video.edit_video, {"frames": Received.frames, "masks": Received.frame_masks, **_EXEMPLAR}),
+    Runner(
+        BACKGROUNDS,
+        backgrounds.backgrounds,
+        {"image": Received.image, "mask": Received.mask, **_EXEMPLAR},
+    ),
     Runner(
         FIT,
         fit.fit,

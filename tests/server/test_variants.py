@@ -101,6 +101,8 @@ def test_a_variant_can_be_made_by_itself_and_be_the_anchor_of_others() -> None:
     first, second = (_made(variants=2, variant=k) for k in (1, 2))
     assert np.array_equal(first.arrays["panorama"], plain.arrays["panorama"])
     assert not np.array_equal(second.arrays["panorama"], plain.arrays["panorama"])
+    assert np.array_equal(second.arrays["thumbnail"], second.arrays["panorama"]), "it is small enough"
+    assert "thumbnail" not in plain.arrays
     assert second.info["variant"] == {"number": 2, "of": 2, "row": [-1.0], "correlation": -1.0}
     row = np.array(second.info["variant"]["row"], "f4")
     again, other = (_made({"anchor": row}, variants=3, variant=k) for k in (1, 2))

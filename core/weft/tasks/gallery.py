@@ -21,7 +21,7 @@ from weft.tasks.view_plan import used_vertices
 
 __all__ = ["differences", "gallery_sheet", "picture_of_meshes", "picture_of_splats"]
 
-SIDE = 320  # px of a picture
+SIDE = 384  # px of a picture of objects
 FRONT = (-25.0, 18.0)  # azimuth and elevation, degrees: a little from the side and from above
 _TEXELS = 64  # of a surface that is only looked at
 _ACROSS = 4  # square pictures in a row of the sheet

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from weft_wire.errors import WireError
+from weft_wire.jobs.backgrounds import BACKGROUNDS, BackgroundsParams
 from weft_wire.jobs.edit_panorama import EDIT_PANORAMA, EditPanoramaParams
 from weft_wire.jobs.edit_scene import EDIT_SCENE, EditSceneParams
 from weft_wire.jobs.edit_video import EDIT_VIDEO, EditVideoParams
@@ -26,6 +27,7 @@ from weft_wire.jobs.texture import TEXTURE, TextureParams
 from weft_wire.jobs.unload import UNLOAD, UnloadParams
 
 __all__ = [
+    "BACKGROUNDS",
     "EDIT_PANORAMA",
     "EDIT_SCENE",
     "EDIT_VIDEO",
@@ -42,6 +44,7 @@ __all__ = [
     "TEXTURE",
     "TEXT_TO_3D",
     "UNLOAD",
+    "BackgroundsParams",
     "EditPanoramaParams",
     "EditSceneParams",
     "EditVideoParams",
@@ -76,6 +79,7 @@ TASKS: dict[str, Task] = {
         SPLAT_TEXTURE,
         EDIT_PANORAMA,
         EDIT_VIDEO,
+        BACKGROUNDS,
         FIT,
         RENDER,
         EDIT_SCENE,

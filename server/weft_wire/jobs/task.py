@@ -18,7 +18,8 @@ class Task:
     """One kind of job. `dimensions`: least and greatest size of every named dimension; `together`: names that only
     make sense in company; `least`: how many objects of a kind ("mesh") there must be, if not one; `check(params,
     names)` raises what no single field can know; `resumes`: inputs that a checkpoint's arrays take the place of when
-    the job begins again. Jobs that may be variants of a gallery take its arrays, too."""
+    the job begins again. Jobs that may be variants of a gallery take its arrays, too, and
+    return a thumbnail."""
 
     name: str
     help: str
@@ -34,6 +35,7 @@ class Task:
     def __post_init__(self) -> None:
         if self.has_variants:
             object.__setattr__(self, "inputs", (*self.inputs, *variants.ARRAYS))
+            object.__setattr__(self, "results", (*self.results, variants.THUMBNAIL))
             object.__setattr__(self, "dimensions", {**self.dimensions, **variants.DIMENSIONS})
 
     @property

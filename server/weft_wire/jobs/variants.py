@@ -14,8 +14,10 @@ from weft_wire.arrays import ArraySpec
 from weft_wire.errors import WireError
 from weft_wire.parameters import param
 
-__all__ = ["ARRAYS", "CORRELATIONS", "DIMENSIONS", "GALLERY", "MOST", "VariantParams", "check_variant", "rho_of",
-           "rho_range"]  # fmt: skip
+__all__ = [
+    "ARRAYS", "CORRELATIONS", "DIMENSIONS", "GALLERY", "MOST", "THUMBNAIL", "VariantParams", "check_variant", "rho_of",
+    "rho_range",
+]  # fmt: skip
 
 GALLERY = "gallery"  # the section of these parameters
 MOST = 16  # variants of a gallery
@@ -32,6 +34,9 @@ ARRAYS = (
         "the row of an earlier variant, which takes the place of the first noise: variants like it, or unlike it",
     ),
 )  # fmt: skip
+THUMBNAIL = ArraySpec(
+    "thumbnail", "u1", ("height", "width", 3), "the result from one side, small (of one of several variants), sRGB"
+)
 DIMENSIONS = {"variants": (2, MOST), "noises": (1, 256), "kept": (1, 256)}
 
 
