@@ -31,7 +31,7 @@ class Variant(int):
     It costs one draw and not one for every ξ_j. Of a draw x, eight values at a time, ξ_j = U_j x with the signed
     permutations U_j that multiply an octonion by its units: U_0 = I, and U_iᵀ U_j + U_jᵀ U_i = 0 for all i ≠ j
     (Hurwitz 1898, Radon 1922). So Q(row) = Σ_j row_j U_j is orthogonal, every ε = Q x is N(0, I) exactly, and of two
-    variants Q Q'ᵀ + Q' Qᵀ = 2 ⟨row, row'⟩ I: any linear functional of the one and of the other correlates by
+    variants Q Q'ᵀ + Q' Qᵀ = 2 ⟨row, row'⟩ I: the values that any one linear functional has on both correlate by
     ⟨row, row'⟩, and ε - ε' is white. Longer rows take one more draw for every eight.
     """
 
