@@ -40,7 +40,8 @@ class IllusionParams(NetworkParams):
 
 
 def _check(params: IllusionParams, names: frozenset[str]) -> None:
-    for name in sorted(names - {f"exemplar.{i - 1}.image" for i in _SLOTS}):
+    pictures = {name for name in names if name.startswith("exemplar.")}
+    for name in sorted(pictures - {f"exemplar.{i - 1}.image" for i in _SLOTS}):
         raise WireError("invalid_array", f"there is no view for {name}", f"an illusion has {len(_SLOTS)} views at most")
     shown = [i for i in _SLOTS if getattr(params, f"prompt_{i}").strip() or f"exemplar.{i - 1}.image" in names]
     for i in _SLOTS[:2]:
