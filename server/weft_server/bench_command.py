@@ -8,6 +8,7 @@ from weft_server import (
     bench_coupled,
     bench_csd,
     bench_gpu,
+    bench_noise,
     bench_scenes,
     bench_splat_colors,
     bench_synctweedies,
@@ -26,6 +27,7 @@ BENCHMARKS = (
     bench_csd,
     bench_scenes,
     bench_gpu,
+    bench_noise,
 )
 
 
