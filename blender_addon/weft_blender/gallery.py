@@ -121,10 +121,12 @@ class Gallery:
 
     @property
     def name(self) -> str:
-        """What was made, of what: "mossy stone, Suzanne"."""
+        """What was made, of what: "mossy stone, Suzanne", and "like 2" if it goes on from number 2 of another."""
         parameters = self.own[0].parameters
         words = parameters.get("prompt") or parameters.get("prompt_1") or TASKS[parameters["task"]].label
-        return f"{words}, {parameters['object']}"
+        first = self.variants.get(1)
+        like = f", like {first.number}" if first is not None and first not in self.own else ""
+        return f"{words}, {parameters['object']}{like}"
 
 
 def results() -> Iterator[Any]:

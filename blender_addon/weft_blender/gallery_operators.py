@@ -10,6 +10,7 @@ from . import handlers, job
 from .errors import SceneError
 from .gallery import Gallery, correlation, keep_only, set_favourite, shown, variant_of
 from .operators import WeftOperator
+from .variant_ids import gallery_of
 
 __all__ = ["CLASSES", "count_of"]
 
@@ -90,7 +91,8 @@ class LikeOperator(WeftOperator):
         handlers.connect()
         count = count_of(gallery, context.scene)
         rho = correlation(self.likeness(context), count)
-        job.start_like(variant, count, rho, **variant.task.chosen(context))
+        known = gallery_of(variant.job) in job.DESK.inputs
+        job.start_like(variant, count, rho, **({} if known else variant.task.chosen(context)))
         handlers.remember()
         variant.task.show(context)
 

@@ -12,7 +12,6 @@ from . import job
 from .gallery import Gallery, Variant, correlation, galleries, shown
 from .gallery_operators import count_of
 from .panel import WeftPanel
-from .text import draw_text
 from .thumbnails import icon_of
 
 __all__ = ["CLASSES"]
@@ -26,7 +25,6 @@ class WEFT_PT_gallery(WeftPanel, bpy.types.Panel):
     bl_label = "Gallery"
     bl_idname = "WEFT_PT_gallery"
     bl_parent_id = "WEFT_PT_texture"
-    bl_order = -1  # before what is set once: the strip belongs near the button
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -67,7 +65,7 @@ def draw_strip(layout: Any, context: Any, gallery: Gallery) -> None:
     for number in sorted(cells):
         cell, cell_layout = cells[number], grid.column(align=True)
         if isinstance(cell, Variant):
-            draw_variant(cell_layout, cell, scale, worn is not None and worn.job == cell.job)
+            draw_variant(cell_layout, number, cell, scale, worn is not None and worn.job == cell.job)
         else:
             draw_coming(cell_layout, cell, scale)
     if not job.working() and len(gallery.own) > 1:
@@ -83,12 +81,13 @@ def layout_of(count: int, context: Any) -> tuple[int, float]:
     return columns, min(width / columns, MOST)
 
 
-def draw_variant(layout: Any, variant: Variant, scale: float, worn: bool) -> None:
+def draw_variant(layout: Any, number: int, variant: Variant, scale: float, worn: bool) -> None:
+    """A finished variant. Blender draws large icons as labels only: what is clicked is the button below."""
     icon = icon_of(variant.items[0])
     if icon:
         layout.template_icon(icon_value=icon, scale=scale)
     row = layout.row(align=True)
-    row.operator("weft.wear_variant", text=str(variant.number), depress=worn).job = variant.job
+    row.operator("weft.wear_variant", text=str(number), depress=worn).job = variant.job
     star = "SOLO_ON" if variant.favourite else "SOLO_OFF"
     row.operator("weft.star_variant", text="", icon=star, depress=variant.favourite).job = variant.job
 
@@ -112,7 +111,7 @@ def draw_likeness(layout: Any, context: Any, gallery: Gallery) -> None:
     rho = correlation(scene.weft_likeness, count)
     column = layout.column(align=True)
     column.prop(scene, "weft_likeness", slider=True)
-    draw_text(column, f"ρ = {rho:.2f} (from {low:.2f} to {high:g})")
+    column.label(text=f"ρ = {rho:.2f} (from {low:.2f} to {high:g})")
     row = layout.row(align=True)
     row.operator("weft.more_like_this")
     row.operator("weft.more_different")

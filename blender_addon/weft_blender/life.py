@@ -136,14 +136,19 @@ def follow(job: Job, event: Any) -> None:
             change_state(job, event.state, event.error)
         case events.ResultEvent():
             job.info, job.arrays = event.result.info, event.result.arrays
-            DESK.result = DESK.thread.submit(prepare, job, event.result.arrays, DESK.kept)
+            known = DESK.inputs.get(job.gallery)
+            inputs = known.arrays if known is not None else {}
+            DESK.result = DESK.thread.submit(prepare, job, event.result.arrays, DESK.kept, inputs)
         case events.FailedRequest():
             change_state(job, "failed", event.error)
 
 
-def prepare(job: Job, arrays: Mapping[str, np.ndarray], kept: Sequence[Any]) -> tuple[list[Any], np.ndarray | None]:
+def prepare(
+    job: Job, arrays: Mapping[str, np.ndarray], kept: Sequence[Any], inputs: Mapping[str, np.ndarray]
+) -> tuple[list[Any], np.ndarray | None]:
     """What `finish` takes, of a result: a value for each target, and a variant's small picture. Runs on the thread."""
-    return job.task.prepare_result(arrays, kept), job.task.picture(arrays, kept) if job.gallery else None
+    picture = job.task.picture(arrays, inputs, job.params) if job.gallery else None
+    return job.task.prepare_result(arrays, kept), picture
 
 
 def change_state(job: Job, state: str, error: WireError | None) -> None:

@@ -71,6 +71,7 @@ class WEFT_PT_model(WeftPanel, bpy.types.Panel):
     bl_label = ""
     bl_idname = "WEFT_PT_model"
     bl_parent_id = "WEFT_PT_texture"
+    bl_order = 1  # below the gallery
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
 
     @classmethod
@@ -96,6 +97,7 @@ class WEFT_PT_more(WeftPanel, bpy.types.Panel):
     bl_label = "More"
     bl_idname = "WEFT_PT_more"
     bl_parent_id = "WEFT_PT_texture"
+    bl_order = 2
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012
 
     def draw_rows(self, layout: Any, context: Any) -> None:
@@ -182,7 +184,8 @@ def draw_outcome(layout: Any, current: job.Job | None) -> None:
 def draw_result(layout: Any, current: job.Job) -> None:
     material, coverage = current.info.get("material", {}), current.info.get("coverage")
     box = layout.box().column(align=True)
-    box.label(text=f"{current.task.label} done in {current.seconds['total']:.0f} s", icon="CHECKMARK")
+    times = f" × {current.params['variants']}" if current.gallery else ""
+    box.label(text=f"{current.task.label}{times} done in {current.seconds['total']:.0f} s", icon="CHECKMARK")
     if material:
         box.label(text=f"Material: {material.get('name', '')}")
         if material.get("note"):

@@ -8,7 +8,7 @@ panel, the buttons, the properties and a job's life know nothing else about it.
     keep(targets)                            what of the scene is needed to prepare pictures, one value a target
     prepare_preview, prepare_result          arrays to what Blender takes; run on a thread, touch no datablock
     show_preview, show_result                on the main thread, quick
-    picture(arrays, kept)                    the result as a small picture, of tasks whose jobs may be variants
+    picture(arrays, inputs, params)          the result as a small picture, of tasks whose jobs may be variants
     wear, wears                              of such: a finished result in its place again, and whether it is there
 """
 
@@ -162,8 +162,11 @@ class SceneTask(ABC):
 
     # Variants
 
-    def picture(self, arrays: Mapping[str, np.ndarray], kept: Sequence[Any]) -> np.ndarray | None:
-        """The result as u1 [SIDE, SIDE, 3]; None where there is nothing to see. Runs on the thread."""
+    def picture(
+        self, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], params: Mapping[str, Any]
+    ) -> np.ndarray | None:
+        """The result as u1 [SIDE, SIDE, 3]; None where there is nothing to see. `inputs` is what the job was made of,
+        empty where that is no longer known. Runs on the thread."""
         return first_picture(arrays)
 
     def wear(self, job_id: str, index: int, target: Any) -> bool:

@@ -15,9 +15,11 @@ from .images import image_of, pack, paint
 from .nodes import tree_of
 from .pixels import encode_png
 from .slots import dress, materials_of
+from .small_renders import draw_meshes
 from .swaps import shown_by, swap_image
 from .tags import tag, tagged
 from .task import REFERENCE, Collected, SceneTask
+from .thumbnails import first_picture
 
 __all__ = ["TextureTask"]
 
@@ -92,6 +94,13 @@ class TextureTask(SceneTask):
             return f"'{target.object}' is gone: its texture is kept as the image '{image.name}'"
         dress(obj, material_of(target, job_id, index, image), job_id)
         return ""
+
+    def picture(
+        self, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], params: Mapping[str, Any]
+    ) -> np.ndarray | None:
+        """The meshes with their textures."""
+        shaped = draw_meshes(inputs, arrays)
+        return first_picture(arrays) if shaped is None else shaped
 
     def wear(self, job_id: str, index: int, target: Target) -> bool:
         obj, image = bpy.data.objects.get(target.object), tagged(bpy.data.images, job_id, index)

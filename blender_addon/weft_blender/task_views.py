@@ -169,7 +169,9 @@ class ViewsTask(SceneTask):
         dress(obj, material_of(target, job_id, index, image), job_id)
         return ""
 
-    def picture(self, arrays: Mapping[str, np.ndarray], kept: Sequence[Any]) -> np.ndarray | None:
+    def picture(
+        self, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], params: Mapping[str, Any]
+    ) -> np.ndarray | None:
         """The first view, which tells more than its texture."""
         return first_picture({"view.images": arrays["view.images"]})
 

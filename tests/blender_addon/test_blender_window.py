@@ -134,6 +134,21 @@ def test_models_in_the_window(archive: Path, practice: Any, tmp_path: Path) -> N
     assert report["unloaded"] == "11.4 GB freed: sd15 (2), sdxl"
 
 
+@pytest.mark.timeout(900)
+@pytest.mark.skipif("WEFT_TEST_GALLERY" not in os.environ, reason="takes minutes: set WEFT_TEST_GALLERY=1")
+def test_gallery_in_the_window(archive: Path, server: Any, tmp_path: Path) -> None:
+    """Of the picture gallery.png that it leaves, docs/pictures has a part."""
+    wishes = {"WEFT_PROMPT": "mossy stone", "WEFT_STEPS": "12", "WEFT_SIZE": "128", "WEFT_TEXTURE": "512"}
+    report = run_window("window_gallery", archive, server.home, tmp_path, "window_gallery.py", **wishes)
+    everything = [1, 2, 3, 4]
+    assert [report[moment][:2] for moment in ("made", "worn", "after_undo", "after_redo")] == [
+        [everything, worn] for worn in (4, 2, 4, 2)
+    ]
+    assert report["favourites"] == [2]
+    assert report["more"][:2] == [everything, 4]
+    assert report["more"][2] == report["made"][2] + 3, "variant 1 of the second gallery is number 2 of the first"
+
+
 def test_a_blender_without_our_packages_says_so_in_one_line(tmp_path: Path) -> None:
     """Debian's Blender, bare: it may lack NumPy, and has neither the wheels nor a server."""
     if shutil.which("blender") is None:
