@@ -29,6 +29,7 @@ PROVIDED = {
     "move": frozenset({"image", "mask", "before"}),
     "edit_panorama": frozenset({"image"}),
     "edit_video": frozenset({"image"}),
+    "backgrounds": frozenset({"image", "mask"}),
     "edit_scene": frozenset({"image"}),
 }
 WANTED = {"relight": frozenset({"image"})}  # of a model by a task: what paints from nothing cannot relight

@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     """Imports what the commands need: half a second in which Ctrl-C is Ctrl-C too."""
     from weft_server import (
+        backgrounds_command,
         bench_command,
         coupling_command,
         doctor_command,
@@ -74,6 +75,7 @@ def _run(argv: Sequence[str] | None) -> int:
         splat_texture_command,
         edit_panorama_command,
         edit_video_command,
+        backgrounds_command,
         fit_command,
         render_command,
         edit_scene_command,

@@ -203,14 +203,14 @@ def test_a_server_announces_what_it_can_load(models_folder: Path, monkeypatch: p
 def test_a_model_is_announced_with_what_it_is_for_and_heeds() -> None:
     cards = {card["name"]: card for card in loaded_models.announced()["cards"]}
     assert cards["exemplar"]["heeds"] == []
-    painting = {"texture", "retexture", "illusion", "panorama", "splat_texture", "stylize", "move"}
+    painting = {"texture", "retexture", "illusion", "panorama", "splat_texture", "stylize", "move", "backgrounds"}
     distilling = {"edit_panorama", "edit_video", "edit_scene", "text_to_3d"}
     assert set(cards["sd15"]["tasks"]) == painting | distilling
     assert distilling - set(cards["instruct-pix2pix"]["tasks"]) == {"text_to_3d"}
     assert cards["neural-gaffer"]["tasks"] == ["relight"]
     assert cards["magic-fixup"]["tasks"] == ["move"]
     assert cards["ic-light"]["tasks"] == ["retexture", "relight"]
-    assert cards["sd15-inpainting"]["tasks"] == ["retexture", "stylize", "move"]
+    assert cards["sd15-inpainting"]["tasks"] == ["retexture", "stylize", "move", "backgrounds"]
     assert cards["ic-light-background"]["tasks"] == ["retexture", "relight"]
     heeding = {
         name: {card for card, row in cards.items() if name in row["heeds"]}

@@ -169,7 +169,7 @@ _ALL = (
             *_SD15_CONTROLS, *_SD15_STYLE, _SD15_PREVIEW,
         ),
         resolution=512, view_size=512, guidance=7.5, needs=_IMAGE | {"mask"}, memory=5 * _GB,
-        jobs=frozenset({"retexture", "stylize", "move"}),
+        jobs=frozenset({"retexture", "stylize", "move", "backgrounds"}),
     ),
     _relighting("ic-light", "relights an object by words", "iclight_sd15_fc.safetensors", 2.0, _IMAGE),
     _relighting(

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from weft.denoiser import Denoiser
@@ -31,6 +30,7 @@ from weft.tasks.backgrounds_exemplar import SIZE, ExemplarSetting, choose_backdr
 from weft.tasks.backgrounds_input import check_memory, checked_coupling, checked_object
 from weft.tasks.backgrounds_methods import METHODS, Method, find_method
 from weft.tasks.backgrounds_network import NetworkSetting
+from weft.tasks.backgrounds_outline import joined
 from weft.tasks.backgrounds_report import Row, contact_sheet, measured
 from weft.tasks.backgrounds_setting import Setting
 from weft.tasks.events import Event, Preview, Progress, Result
@@ -43,7 +43,6 @@ __all__ = ["CHECKPOINTS", "backgrounds"]
 CHECKPOINTS = (0, 10, 25, 50, 100)  # steps on the object's noise after which a comparison measures
 _INVERSION, _AROUND = 1, 2  # noise streams of a seed
 _PREVIEWS = 8  # of a run
-_FEATHER = 1.5  # px inside the object's outline over which it is joined, at least
 
 
 def backgrounds(
@@ -115,7 +114,6 @@ def backgrounds(
         finished = [(chosen.name, [each.astype(np.float32) / 255 for each in made])]
         raw = [(name, list(setting.images(x))) for name, x in job.samples.items()]
         arrays["contact_sheet"] = contact_sheet(image, mask, [*finished, *raw])
-        info["boundary_finished"] = round(float(np.mean([mask_seam(each / 255, mask) for each in made])), 3)
     if compare:
         info["comparison"] = [row.plain() for row in job.rows]
     yield Result(arrays, info | {"seconds": clock.seconds | {"total": clock.elapsed()}})
@@ -222,11 +220,3 @@ def _worked(image: np.ndarray, size: int, network: Network | None) -> int:
     side = min(size or SIZE, longer) if network is None else size or network.card.view_size
     height, width = working_size(image.shape[0], image.shape[1], side, 16)
     return height * width
-
-
-def joined(photograph: np.ndarray, painted: np.ndarray, mask: np.ndarray, coarseness: float) -> np.ndarray:
-    """f4 [H, W, 3]: the photograph's object, exactly, before what was `painted` f4 [H, W, 3]; softly over a few pixels
-    inside of its outline, where both show the object."""
-    inside = np.asarray(ndimage.distance_transform_edt(mask), np.float32)
-    share = np.clip(inside / np.float32(max(_FEATHER, coarseness)), 0, 1)[..., None]
-    return painted + share * (photograph - painted)

@@ -26,7 +26,7 @@ from weft.models.materials import choose_material
 from weft.models.networks.image_model import as_planes
 from weft.noise import gaussian, generator
 from weft.schedule import Schedule, from_noise_ratios
-from weft.tasks.backgrounds_setting import mask_share
+from weft.tasks.backgrounds_outline import mask_share
 from weft.tasks.full_size import fitted, working_size
 from weft.tasks.material_tile import material_tile
 from weft.tasks.phases import EXEMPLAR_SPAN, resized

@@ -17,7 +17,8 @@ _NAMED = ("repulsive", "independent", "identical")
 _SLACK = 1e-6  # by which a correlation in text may be beyond the range: -0.3333333 is meant for -1/3
 _BASE = 400 << 20  # bytes for compiled kernels and what the exemplar's features take at usual sizes
 _PER_PIXEL, _PER_RESULT = 60, 8  # bytes of the photograph: enlarging one result, in floats; keeping and sending it
-_PER_WORKED = 500  # bytes of a worked-on pixel and variant: noise, Adam's moments, samples, slopes, matches
+_PER_WORKED = 250  # bytes of a worked-on pixel and variant: noise, Adam's moments, samples, slopes, matches
+_PER_PATCH = 1500  # bytes of a pixel of the exemplar, once: features at every level, of a backdrop beside it, too
 
 
 def checked_object(photograph: np.ndarray, mask: np.ndarray) -> None:
@@ -61,7 +62,7 @@ def check_memory(count: int, height: int, width: int, worked: int) -> None:
     each, fit in what is free now."""
     free = free_memory()
     each = _PER_RESULT * height * width + _PER_WORKED * worked
-    fixed = _BASE + _PER_PIXEL * height * width
+    fixed = _BASE + _PER_PIXEL * height * width + _PER_PATCH * worked
     fitting = int((free - fixed) // each)
     if count <= fitting:
         return

@@ -19,7 +19,7 @@ from torch.nn import functional
 from weft.denoiser import Denoiser
 from weft.models.networks.image_model import as_planes
 from weft.schedule import NoiseLevel, Schedule
-from weft.tasks.backgrounds_setting import mask_share
+from weft.tasks.backgrounds_outline import mask_share
 from weft.tasks.full_size import fitted, working_size
 from weft.tasks.network import Network
 from weft.tasks.view_controls import view_controls

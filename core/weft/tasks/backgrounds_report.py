@@ -10,6 +10,7 @@ import numpy as np
 
 from weft.metrics.boundary import mask_seam
 from weft.metrics.diversity import pair_distances
+from weft.tasks.backgrounds_outline import joined
 from weft.tasks.sheet import sheet
 
 __all__ = ["Row", "contact_sheet", "measured", "table"]
@@ -19,13 +20,13 @@ _SHOWN = 5  # variants of a row on the sheet
 
 @dataclass(frozen=True)
 class Row:
-    """A method after so many steps. Of samples as the model made them, before the object is put back."""
+    """A method after so many steps, at the size at which the model paints."""
 
     method: str
     steps: int
-    rmse_f: float  # RMS difference from the photograph over the object, images in [0, 1]
+    rmse_f: float  # RMS difference from the photograph over the object before it is put back, images in [0, 1]
     diversity: float  # RMS difference of two variants around the object, mean over pairs
-    boundary: float  # `metrics.boundary.mask_seam`, mean over variants; the photograph has one of its own
+    boundary: float  # `metrics.boundary.mask_seam` once the object is put back, mean over variants
     seconds: float
 
     def plain(self) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def measured(
 ) -> Row:
     """images f4 [m, h, w, 3] and photograph [h, w, 3] in [0, 1], mask bool [h, w]."""
     missed = np.sqrt(np.mean((images[:, mask] - photograph[mask]) ** 2, (1, 2), dtype=np.float64))
-    seams = [mask_seam(image, mask) for image in images]
+    seams = [mask_seam(joined(photograph, image, mask), mask) for image in images]
     apart = pair_distances([image[~mask] for image in images])
     return Row(
         method, steps, round(float(missed.mean()), 4), round(float(apart.mean()), 4), round(float(np.mean(seams)), 3),
