@@ -9,6 +9,13 @@ vector of what a member shows there, z̄ what it showed before (held constant) a
 
 keeps each member what it was and drives it from the others. A few steps of Adam on the noises go down in L. N(0, I) in
 many dimensions is a thin shell, and a denoiser has seen nothing else: every noise is brought back to its radius.
+
+Without gradients through the denoiser, a change of the estimate is taken for one of the noise. For the best denoiser
+that is a way down, too: ∂x̂0/∂x = α Cov[x0|x]/σ² is symmetric and not negative (the second order of Tweedie's formula),
+so a small step against the gradient by x̂0 lowers the loss as well.
+
+What it costs: noises that were moved are no longer N(0, I), though they are on the shell. What cells are compared by
+gains power, the more the further they are moved, and what stays below that loses as much.
 """
 
 from __future__ import annotations
@@ -59,7 +66,8 @@ def contrasted(noises: Tensor, estimate: Estimate, settings: Contrast) -> Iterat
     """Move `noises` [m, C, H, W] ~ N(0, I), m ≥ 2, which themselves stay as they are.
 
     `estimate`: x̂0 at the noisiest level. With `through` it must be differentiable; without, d x̂0 / d noise is taken
-    for the identity (estimate and noise must then have one shape).
+    for the identity (estimate and noise must then have one shape). Raises InvalidInput for less than two noises, and
+    where the estimate is no number, has another shape, or no gradient.
     """
     if len(noises) < 2:
         raise InvalidInput(f"{len(noises)} noise has nothing to differ from", "give two or more")
@@ -68,15 +76,32 @@ def contrasted(noises: Tensor, estimate: Estimate, settings: Contrast) -> Iterat
     optimizer = torch.optim.Adam([moving], lr=settings.rate)
     with torch.no_grad():
         before = estimate(noises).detach()
+    _check(before, noises, settings)
     for index in range(settings.steps):
         with torch.enable_grad():
             loss = contrastive_loss(_shown(moving, estimate, settings), before, settings.cells, settings.temperature)
+            if not loss.requires_grad:
+                raise InvalidInput(
+                    "the estimate has no gradient", "take one through a differentiable denoiser, or none"
+                )
             (moving.grad,) = torch.autograd.grad(loss, moving)
+        if not torch.isfinite(loss):
+            raise InvalidInput(f"the estimate is no number after {index} steps", "take a lower rate")
         optimizer.step()
         if settings.renormalised:
             with torch.no_grad():
                 moving *= radius / moving.flatten(1).norm(dim=1)[:, None, None, None]
         yield ContrastStep(index, settings.steps, loss.item(), moving.detach().clone())
+
+
+def _check(estimated: Tensor, noises: Tensor, settings: Contrast) -> None:
+    if not torch.isfinite(estimated).all():
+        raise InvalidInput("the estimate of the noises is no number", "mend the denoiser")
+    if len(estimated) != len(noises) or (estimated.shape != noises.shape and not settings.through):
+        raise InvalidInput(
+            f"noises of {list(noises.shape)} have estimates of {list(estimated.shape)}",
+            "give one estimate for each, of the noises' shape where no gradient passes the denoiser",
+        )
 
 
 def _shown(moving: Tensor, estimate: Estimate, settings: Contrast) -> Tensor:
