@@ -46,8 +46,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _order(arguments: argparse.Namespace) -> Order:
-    given = {RENAMED[name]: vars(arguments).pop(name) for name in RENAMED}
-    params = options_of(arguments, BackgroundsParams, **{k: v for k, v in given.items() if v is not None})
+    params = _params(arguments)
     ending = arguments.out.suffix
     numbered = [f"_{i + 1}{ending}" for i in range(params.count)]
     keep = [arguments.image, arguments.mask, arguments.exemplar]
@@ -68,6 +67,14 @@ def _order(arguments: argparse.Namespace) -> Order:
         return [*files, *write_report(out, result.arrays)]
 
     return ordered(arguments, params, arrays, write)
+
+
+def _params(arguments: argparse.Namespace) -> BackgroundsParams:
+    given = {RENAMED[name]: vars(arguments).pop(name) for name in RENAMED}
+    try:
+        return options_of(arguments, BackgroundsParams, **{k: v for k, v in given.items() if v is not None})
+    except WireError as error:
+        raise WireError(error.code, error.message.replace("count ", "variants "), error.hint) from None
 
 
 def _image(path: Path) -> dict[str, np.ndarray]:

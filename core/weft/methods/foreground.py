@@ -37,11 +37,12 @@ class Keeping:
     """How far to go. Raises InvalidInput for what makes no sense."""
 
     steps: int = 50  # the paper: 10 to 100
-    rate: float = 0.05  # of Adam: what a step changes of a noise, about
+    rate: float = 0.05  # of Adam: what the first step changes of a noise, about; it is halved after …
+    half: int = 25  # … so many steps, and falls as 1/n
     through: bool = False  # whether gradients pass G; else a sample is taken to move as its noise does
 
     def __post_init__(self) -> None:
-        if self.steps < 0 or not self.rate > 0:
+        if self.steps < 0 or not self.rate > 0 or self.half < 1:
             raise InvalidInput(f"{self.steps} steps at rate {self.rate:g}", "50 steps at 0.05 are usual")
 
 
@@ -84,6 +85,8 @@ def kept(noises: Tensor, mask: Tensor, target: Tensor, generate: Generate, setti
             return
         slope = torch.autograd.grad(losses.sum(), moving)[0] if settings.through else 2 * missing
         moving.grad = torch.where(mask, slope, 0.0)
+        for group in optimizer.param_groups:
+            group["lr"] = settings.rate / (1 + index / settings.half)
         optimizer.step()
         with torch.no_grad():  # Adam moves what has no slope, too, once it has a momentum
             moving.copy_(torch.where(mask, moving, noises))

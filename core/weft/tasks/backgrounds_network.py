@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from weft.denoiser import Denoiser
 from weft.models.networks.image_model import as_planes
-from weft.schedule import NoiseLevel, Schedule
+from weft.schedule import CLEAN, NoiseLevel, Schedule
 from weft.tasks.backgrounds_outline import mask_share
 from weft.tasks.full_size import fitted, working_size
 from weft.tasks.network import Network
@@ -77,7 +77,9 @@ class NetworkSetting:
 
     @cached_property
     def _schedule(self) -> Schedule:
-        return self.network.model.levels_at(*self._small.shape[1:3]).schedule(self.steps or STEPS)
+        walk = self.network.model.levels_at(*self._small.shape[1:3]).schedule(self.steps or STEPS)
+        # Some walks end a little above the clean level; what people look at is the last estimate.
+        return Schedule(np.append(walk.alphas[:-1], CLEAN.alpha), np.append(walk.sigmas[:-1], CLEAN.sigma))
 
     def denoiser(self, count: int, *, inverting: bool = False) -> Denoiser:
         shown = self._small.repeat(count, 0)

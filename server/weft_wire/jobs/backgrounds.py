@@ -53,8 +53,7 @@ def _check(params: BackgroundsParams, names: frozenset[str]) -> None:
     try:
         rho_of(VariantParams(variants=params.count, correlation=params.apart))
     except WireError as error:
-        message = error.message.replace("correlation =", "apart =").replace("variants", "backgrounds")
-        raise WireError(error.code, message, error.hint) from None
+        raise WireError(error.code, error.message.replace("variants", "backgrounds"), error.hint) from None
 
 
 BACKGROUNDS = Task(
