@@ -24,6 +24,7 @@ __all__ = ["add_parser"]
 
 REWARDS = ("diversity", "nearest", "brightness")
 MATERIAL = "mossy stone"
+STEPS, RATE = 1000, 0.03  # of learning
 LINES = 10  # that tell how the reward grows
 FRESH = 40  # galleries of noises that nothing was learned from
 _LEARNING, _TESTING = 1, 2  # noise streams of a seed
@@ -44,7 +45,9 @@ def add_parser(commands: Any) -> None:
     look.add_argument("--prompt", default=MATERIAL, metavar="TEXT", help=f"a built-in material (default {MATERIAL})")
     look.add_argument("--exemplar", type=Path, metavar="PHOTO", help="pictures like this one")
     look.add_argument("--linear", action="store_true", help="clouds, which follow their noise linearly: a check")
-    parser.add_argument("--steps", type=int, default=600, metavar="N", help="of learning (4 to 100000, default 600)")
+    parser.add_argument(
+        "--steps", type=int, default=STEPS, metavar="N", help=f"of learning (4 to 100000, default {STEPS})"
+    )
     parser.add_argument("--size", type=int, default=64, metavar="PX", help="side of the pictures (default 64)")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="the same seed gives the same file (default 0)"
@@ -79,7 +82,7 @@ def _run(arguments: argparse.Namespace) -> int:
     steps: list[LearningStep] = []
     for step in learning.learned(
         equicorrelated(variants, 0.0), (CHANNELS, size, size), generate, reward,
-        generator(arguments.seed, _LEARNING), steps=arguments.steps,
+        generator(arguments.seed, _LEARNING), steps=arguments.steps, rate=RATE,
     ):  # fmt: skip
         steps.append(step)
         _tell(steps, groups)

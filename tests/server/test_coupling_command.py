@@ -38,7 +38,7 @@ def correlation(path: Path) -> np.ndarray:
 
 
 def test_diversity_becomes_repulsive_and_the_file_says_of_what(folder: Path) -> None:
-    options = "diversity --variants 3 --linear --size 32 --steps 40 --seed 5"
+    options = "diversity --variants 3 --linear --size 32 --steps 80 --seed 5"
     said = learn(f"{options} -o new.json")
     assert np.abs(correlation(folder / "new.json")[np.triu_indices(3, 1)] + 0.5).max() < 0.05
     far = re.findall(r"at most ([\d.]+) from repulsive", said)
@@ -46,13 +46,13 @@ def test_diversity_becomes_repulsive_and_the_file_says_of_what(folder: Path) -> 
     assert float(far[-1]) < 0.05
     assert re.search(r"learned less independent: [\d.]+ ±", said)
     note = json.loads((folder / "new.json").read_text())["note"]
-    assert note == {"reward": "diversity", "steps": 40, "size": 32, "seed": 5, "pictures": "clouds", "groups": [0] * 3}
+    assert note == {"reward": "diversity", "steps": 80, "size": 32, "seed": 5, "pictures": "clouds", "groups": [0] * 3}
     learn(f"{options} -o again.json")
     assert (folder / "again.json").read_bytes() == (folder / "new.json").read_bytes()
 
 
 def test_brightness_learns_groups_of_the_sizes_that_were_asked_for(folder: Path) -> None:
-    said = learn("brightness --variants 3 --groups 2,1 --linear --size 32 --steps 60 -o b.json")
+    said = learn("brightness --variants 3 --groups 2,1 --linear --size 32 --steps 120 -o b.json")
     found = correlation(folder / "b.json")
     assert found[0, 1] > 0.9
     assert found[:2, 2].max() < -0.5
