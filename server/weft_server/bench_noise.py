@@ -2,8 +2,9 @@
 
 Printed: pairwise distance over that of independent noises for m = 2 to 5, as the paper's table; the same and similarity
 (MSS, Vendi) for contrastive noise optimisation (CNO) and both; quality; every correlation that four noises can have;
-the materials one by one; other samplers; a linear generator; what coupling adds to a job. ± and 95 %: Student's
-intervals over galleries. p: Wilcoxon's signed-rank test. In brackets: independent noise's own; all else is over it.
+the materials one by one; other samplers and rates of CNO; a linear generator; what coupling adds to a job. ± and
+95 %: Student's intervals over galleries. p: Wilcoxon's signed-rank test. In brackets: independent noise's own; all else
+is over it.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _say_rest(materials: list[str], plan: Any, quick: bool) -> None:
     from weft.benchmarks import noise_tables
+    from weft.benchmarks.noise_contrast import contrast_rows
     from weft.benchmarks.noise_cost import TextureJob, coupling_cost
     from weft.benchmarks.noise_linear import linear_rows
     from weft.benchmarks.noise_settings import sampler_variants, setting_rows
@@ -86,6 +88,8 @@ def _say_rest(materials: list[str], plan: Any, quick: bool) -> None:
     if not quick:
         rows = setting_rows(sampler_variants(plan.sampler), materials, max(2, plan.galleries // 2))
         _section("Other samplers", noise_tables.setting_table(rows))
+        contrasts = contrast_rows(plan.sampler, materials, max(2, plan.galleries // 4))
+        _section("How far CNO goes", noise_tables.contrast_table(contrasts))
     linear = linear_rows(plan.members, 20 if quick else LINEAR_GALLERIES)
     _section("A linear generator", noise_tables.linear_table(linear))
     if not quick:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from weft.benchmarks.noise import Measured, Plan, Way, gallery_noises, patterns
+from weft.benchmarks.noise_contrast import contrast_rows
 from weft.benchmarks.noise_cost import mixing_seconds
 from weft.benchmarks.noise_linear import linear_rows
 from weft.benchmarks.noise_plot import plot_galleries
 from weft.benchmarks.noise_sampler import Painter, Sampler
+from weft.benchmarks.noise_settings import setting_rows
 from weft.benchmarks.noise_statistics import compared, compared_once, degrees, falls
-from weft.benchmarks.noise_tables import order_table, paper_table
+from weft.benchmarks.noise_tables import contrast_table, order_table, paper_table, setting_table
+from weft.methods.noise_optimization import Contrast
 from weft.noise import Variant, gaussian, generator
 from weft_server.cli import main
 
@@ -57,6 +62,16 @@ def test_equal_noises_make_equal_pictures_and_others_do_not(painter: Painter) ->
     assert np.abs(first - opposite).mean() > 0.05
 
 
+def test_optimisation_moves_noises_off_their_law_and_says_how_far() -> None:
+    """Power of the cells that are compared: 1 of N(0, I), more of what was moved, the more the faster."""
+    contrasts = (Contrast(cells=8, rate=1e-9), Contrast(cells=8), Contrast(cells=8, rate=0.1))
+    still, slow, fast = contrast_rows(Sampler(size=32, steps=2), ["zebra"], 2, contrasts)
+    assert (still.squared.ratio, still.sharpness.ratio) == pytest.approx((1, 1), abs=1e-3)
+    assert still.power == pytest.approx(1, abs=0.15)  # 8 draws of 192 cells
+    assert still.power < slow.power < fast.power
+    assert len(list(contrast_table([still, slow]))) == 3
+
+
 def test_what_each_way_is_called() -> None:
     names = [way.label for way in Plan().compared[:4]]
     assert names == ["independent", "repulsive", "CNO", "both"]
@@ -92,6 +107,14 @@ def test_no_difference_is_none_and_a_clear_one_is_clear() -> None:
     fall, low, high = falls((1.3 * base, base), (1.1 * base, base))
     assert fall == pytest.approx(0.2)
     assert low <= fall <= high
+
+
+def test_other_samplers_are_measured_on_the_same_noises() -> None:
+    base = Sampler(size=32, steps=2)
+    rows = list(setting_rows({"one": base, "same": base, "η = 1": replace(base, eta=1.0)}, ["zebra"], 2))
+    assert rows[0].squared == rows[1].squared
+    assert rows[2].squared != rows[0].squared
+    assert len(list(setting_table(rows))) == 4
 
 
 @pytest.mark.parametrize(("linear", "low", "high"), [(1, 0, 0), (0.4, 0.3, 0.3), (0, 0, 1)])

@@ -77,5 +77,8 @@ def _by_material(panel: Any, found: Sequence[Measured], plan: Plan) -> None:
             place = (one.patterns, ratio.ratio)
             panel.annotate(one.material, place, (5, 3), textcoords="offset points", fontsize=7, color="#4a4a4a")
     panel.set_xscale("log")
+    ticks = [tick for tick in (2, 5, 10, 20, 50, 100) if min(patterns) / 1.2 <= tick <= max(patterns) * 1.2]
+    panel.set_xticks(ticks, [str(tick) for tick in ticks])
+    panel.minorticks_off()
     panel.set_xlabel("independent patterns in a material's patches", fontsize=9)
     panel.set_title(f"m = {way.members}, every material", fontsize=9)

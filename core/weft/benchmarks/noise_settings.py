@@ -47,18 +47,19 @@ def setting_rows(
     samplers: dict[str, Sampler], materials: Sequence[str], galleries: int, workers: int | None = None
 ) -> Iterator[SettingRow]:
     """A row for each; of every material, `galleries` of two independent noises and their opposites."""
-    for name, sampler in samplers.items():
-        found = np.stack(list(each_material(partial(_measure, sampler, galleries), materials, workers)))
-        opposite, independent, sharp = found[..., :2], found[..., 2:4], found[..., 4]
+    measure = partial(_measure, tuple(samplers.values()), galleries)
+    found = np.stack(list(each_material(measure, materials, workers)), 1)
+    for name, own in zip(samplers, found, strict=True):
+        opposite, independent, sharp = own[..., :2], own[..., 2:4], own[..., 4]
         squared, coarse = (compared(opposite[..., i], independent[..., i]) for i in (0, 1))
         yield SettingRow(name, squared, coarse, float(sharp.mean()))
 
 
-def _measure(sampler: Sampler, galleries: int, material: str) -> np.ndarray:
-    """f8 [G, 5]: squared and coarse distance of opposite noises, the same of independent ones, sharpness."""
+def _measure(samplers: Sequence[Sampler], galleries: int, material: str) -> np.ndarray:
+    """f8 [samplers, G, 5]: squared and coarse distance of opposite noises, the same of independent ones, sharpness."""
     torch.set_num_threads(1)
-    painter = Painter(material, sampler)
-    return np.array([_gallery(painter, number) for number in range(galleries)])
+    painters = [Painter(material, sampler) for sampler in samplers]
+    return np.array([[_gallery(painter, number) for number in range(galleries)] for painter in painters])
 
 
 def _gallery(painter: Painter, number: int) -> list[float]:

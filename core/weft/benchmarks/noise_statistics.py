@@ -17,7 +17,7 @@ from scipy.stats import spearmanr, t, wilcoxon
 __all__ = ["Compared", "Degrees", "compared", "compared_once", "degrees", "falls", "rank_correlation"]
 
 _CONFIDENCE = 0.95
-_DEGREES = (1, 2, 3, 4, 6, 10, 20, 50, 200)
+_DEGREES = (1, 2, 3, 4, 5, 6, 7, 10, 11, 20, 21, 50, 51, 200, 201)  # odd and even: at ρ = -1 only odd ones count
 _TOGETHER = 1e3  # weight of Σ v = 1 beside points of weight 1
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from weft.benchmarks.noise import PAPER, Measured, Plan, Way
+from weft.benchmarks.noise_contrast import ContrastRow
 from weft.benchmarks.noise_cost import CostRow
 from weft.benchmarks.noise_linear import LinearRow
 from weft.benchmarks.noise_settings import SettingRow
@@ -22,6 +23,7 @@ from weft.benchmarks.noise_statistics import (
 
 __all__ = [
     "against_independent",
+    "contrast_table",
     "cost_table",
     "degrees_of",
     "linear_table",
@@ -149,6 +151,14 @@ def setting_table(rows: Iterable[SettingRow]) -> Iterator[str]:
     for row in rows:
         cells = (_ratio(row.squared), _ratio(row.coarse), f"{row.sharpness:.2f}")
         yield f"{row.setting:<34}" + _line(*cells, width=18)
+
+
+def contrast_table(rows: Iterable[ContrastRow]) -> Iterator[str]:
+    yield _line("rate", "steps", "τ", "squared, m = 4", "sharpness", "noise's power", width=17)
+    for row in rows:
+        asked = row.contrast
+        cells = (_ratio(row.squared), _ratio(row.sharpness), f"{row.power:.2f}")
+        yield _line(f"{asked.rate:g}", asked.steps, f"{asked.temperature:g}", *cells, width=17)
 
 
 def linear_table(rows: Sequence[LinearRow]) -> Iterator[str]:
