@@ -44,7 +44,7 @@ def _order(arguments: argparse.Namespace) -> Order:
     out: Path = arguments.out
     beside = [".glb"] if params.mesh else []
     check_scene_out(out, [], [SCENE, *beside, *report_endings(params)], kind=params.kind)
-    arrays = view_arrays(arguments.photographs, params.size)
+    arrays = view_arrays(arguments.photographs, params.size, points=True)
     if arguments.resume:
         if arguments.resume.suffix.lower() != SCENE:
             raise WireError(

@@ -17,9 +17,9 @@ MOST = DIMENSIONS["N"][1]
 LARGEST = DIMENSIONS["width"][1]
 
 
-def view_arrays(folder: Path, size: int = 0) -> dict[str, np.ndarray]:
+def view_arrays(folder: Path, size: int = 0, *, points: bool = False) -> dict[str, np.ndarray]:
     """Pictures, masks and cameras of a folder with a transforms.json or a COLMAP model, undistorted; `size` px of the
-    longer side at most (0: as they are). Points of structure from motion too, where there are any."""
+    longer side at most (0: as they are). With `points`, those of structure from motion too, where there are any."""
     from weft.io.images import to_bytes
     from weft.io.view_folder import load_views
 
@@ -34,4 +34,7 @@ def view_arrays(folder: Path, size: int = 0) -> dict[str, np.ndarray]:
     arrays = {"view.images": to_bytes(found.images), **camera_arrays(found.cameras)}
     if found.masks is not None:
         arrays["view.masks"] = found.masks.astype(np.uint8)
+    if points and found.points is not None and len(found.points):
+        assert found.point_colors is not None
+        arrays |= {"points.positions": found.points, "points.colors": found.point_colors}
     return arrays

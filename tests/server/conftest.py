@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 FOLDER = str(Path(__file__).parent)
-sys.path.insert(0, FOLDER)  # for the modules practice_*, in this process …
+sys.path.append(str(Path(__file__).parents[1] / "core"))  # for its modules practice_*, and …
+sys.path.insert(0, FOLDER)  # … for those beside this file, in this process …
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [FOLDER, os.environ.get("PYTHONPATH")]))  # … and in workers
 
 from practice_servers import connect, practice_options  # noqa: E402

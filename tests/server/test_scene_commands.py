@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from practice_colmap import Reconstruction, write_text
 from practice_commands import OBJ, photo, refused, weft
 
 from weft.geometry.camera import Camera, orbit
@@ -46,11 +48,15 @@ def ball() -> Splats:
     return Splats(*(array.astype("f4") for array in arrays))
 
 
+def around() -> list[Camera]:
+    return [Camera(orbit(40 * k, 15 * (k % 3), 3.0), 40, 32, 40, 40, 20, 16) for k in range(9)]
+
+
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Nine pictures of the ball, with a transforms.json."""
     folder = tmp_path_factory.mktemp("photographs")
-    cameras = [Camera(orbit(40 * k, 15 * (k % 3), 3.0), 40, 32, 40, 40, 20, 16) for k in range(9)]
+    cameras = around()
     sound = replace(ball(), logits=np.minimum(ball().logits, np.float32(80)))
     *_, last = render_scene(sound, cameras, background="grey", views=1, size=0, up="z")
     assert isinstance(last, Result)
@@ -60,6 +66,19 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frames.append({"file_path": f"{k}.png", "transform_matrix": camera.pose.tolist()})
     lens = {"fl_x": 40, "fl_y": 40, "cx": 20, "cy": 16, "w": 40, "h": 32}
     (folder / "transforms.json").write_text(json.dumps({**lens, "frames": frames}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reconstruction(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same pictures as COLMAP leaves them, with points: splats begin on these, and need no first look."""
+    folder = tmp_path_factory.mktemp("reconstruction")
+    for picture in photographs.glob("*.png"):
+        shutil.copy(picture, folder)
+    points = np.concatenate([ball().means, 0.98 * ball().means])
+    images = [(f"{k}.png", 1, camera) for k, camera in enumerate(around())]
+    lens = ("PINHOLE", 40, 32, (40, 40, 20, 16))
+    write_text(folder / "sparse" / "0", Reconstruction({1: lens}, images, points, np.full(points.shape, 128, np.uint8)))
     return folder
 
 
@@ -85,9 +104,10 @@ def pixels(path: Path | str) -> np.ndarray:
         return np.asarray(opened.convert("RGB"))
 
 
-def test_photographs_become_a_scene_that_goes_on_and_is_rendered(photographs: Path) -> None:
+def test_photographs_become_a_scene_that_goes_on_and_is_rendered(reconstruction: Path, photographs: Path) -> None:
     plain = ["--splats", 300, "--hold-out", 4]
-    done("fit", photographs, "-o", "first.weft", "--steps", 2, *plain)
+    said = done("fit", reconstruction, "-o", "first.weft", "--steps", 2, *plain)
+    assert "start:" not in said, "there are points to begin on"
     said = done("fit", photographs, "-o", "more.weft", "--resume", "first.weft", "--steps", 4, *plain)
     assert re.search(r"^measured: train_psnr \d+\.\d+, held_out_psnr \d+\.\d+$", said, re.MULTILINE)
     assert (load_scene("first.weft").info.step, load_scene("more.weft").info.step) == (2, 4)
