@@ -7,6 +7,7 @@ finds its own way; there the kernel shows.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,8 +96,9 @@ def splat_scene(size: Size) -> tuple[Splats, csd_scene.Size]:
     return splat_torus(side**2 // 2), csd_scene.Size(side, 2 * size.views, size.steps)
 
 
+@functools.lru_cache(1)  # every part asks for it, and some take seconds to draw
 def style_named(name: str) -> np.ndarray:
-    """f4 [512, 512, 3]: one of the built-in materials."""
+    """f4 [512, 512, 3]: one of the built-in materials. Everybody gets the same array."""
     return render(name, 512)
 
 
