@@ -39,6 +39,7 @@ __all__ = [
     "correlation",
     "enrol",
     "galleries",
+    "gallery_called",
     "has_kin",
     "keep_only",
     "set_favourite",
@@ -159,15 +160,23 @@ def has_kin(job_id: str) -> bool:
 
 def galleries() -> dict[str, Gallery]:
     """All that have a variant of their own, the oldest first."""
-    found: dict[str, Gallery] = {}
     everything = variants()
-    for job_id, variant in sorted(everything.items(), key=lambda item: number_of(item[0])):
-        found.setdefault(gallery_of(job_id), Gallery(gallery_of(job_id))).variants[variant.number] = variant
-    for variant in everything.values():
-        for anchored in str(variant.items[0].get(FIRST_OF, "")).split():
-            if anchored in found:
-                found[anchored] = Gallery(anchored, {1: variant, **found[anchored].variants})
-    return dict(sorted(found.items(), key=lambda item: created(item[0])))
+    names = sorted({gallery_of(job_id) for job_id in everything}, key=created)
+    return {name: gathered(name, everything) for name in names}
+
+
+def gallery_called(name: str) -> Gallery:
+    """The gallery with this id, though there may be no variant in it yet, or none but that which it is anchored at."""
+    return gathered(name, variants())
+
+
+def gathered(name: str, everything: dict[str, Variant]) -> Gallery:
+    """The gallery `name` out of all variants."""
+    anchors = [variant for variant in everything.values() if name in variant.items[0].get(FIRST_OF, "").split()]
+    found = {variant.number: variant for variant in everything.values() if gallery_of(variant.job) == name}
+    if anchors:
+        found[1] = anchors[0]
+    return Gallery(name, dict(sorted(found.items())))
 
 
 def shown(scene: Any) -> Gallery | None:
@@ -232,5 +241,5 @@ def keep_only(gallery: Gallery) -> int:
 
 
 def stored(job: Any) -> dict[str, Any]:
-    """What results of a variant remember beyond those of other jobs: where they belong."""
-    return {"targets": [asdict(target) for target in job.targets]}
+    """What results of a variant remember beyond those of other jobs: where they belong, and all parameters apart."""
+    return {"targets": [asdict(target) for target in job.targets], "params": job.params}

@@ -9,7 +9,7 @@ import bpy
 from weft_wire.jobs.variants import rho_range
 
 from . import job
-from .gallery import Gallery, Variant, correlation, galleries, shown
+from .gallery import Gallery, Variant, correlation, galleries, gallery_called, shown
 from .gallery_operators import count_of
 from .panel import WeftPanel
 from .thumbnails import icon_of
@@ -28,14 +28,11 @@ class WEFT_PT_gallery(WeftPanel, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        return bool(waiting()) or shown(context.scene) is not None
+        return on_view(context.scene) is not None
 
     def draw_rows(self, layout: Any, context: Any) -> None:
         layout.use_property_split = False
-        gallery = shown(context.scene)
-        to_come = waiting()
-        if gallery is None or (to_come and gallery.id != to_come[0].gallery):
-            gallery = Gallery(to_come[0].gallery) if to_come else gallery
+        gallery = on_view(context.scene)
         if gallery is None:
             return
         draw_choice(layout, gallery)
@@ -47,6 +44,12 @@ class WEFT_PT_gallery(WeftPanel, bpy.types.Panel):
 def waiting() -> list[job.Job]:
     """The variants that are being made or will be."""
     return [one for one in job.DESK.running() if one.gallery]
+
+
+def on_view(scene: Any) -> Gallery | None:
+    """The chosen gallery, which may be the one that is being made, and have no variant of its own yet."""
+    made = waiting()[0].gallery if waiting() else ""
+    return gallery_called(made) if made and scene.weft_gallery == made else shown(scene)
 
 
 def draw_choice(layout: Any, gallery: Gallery) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import bpy
 
-from weft_wire.parameters import from_mapping, params_of, to_mapping, validate
+from weft_wire.parameters import from_mapping, to_mapping, validate
 
 from .before import restore
 from .desk import DESK, Job
@@ -54,18 +54,15 @@ def start_like(variant: Variant, count: int, rho: float, *, previews: bool = Tru
     from `sources` anew where that is the same. Raises as `start` does.
     """
     began = time.monotonic()
+    check_free()
     if variant.row is None:
         raise SceneError("no_row", "the server did not tell what that variant's noise was", "make a new gallery")
-    values = {**variant.parameters, "variants": count, "correlation": f"{rho:.9g}"}
-    params = from_mapping(variant.task.declaration.params, {k: v for k, v in values.items() if k in fields_of(variant)})
+    values = {**variant.parameters["params"], "variants": count, "correlation": f"{rho:.9g}"}
+    params = from_mapping(variant.task.declaration.params, values)
     collected = DESK.inputs.get(gallery_of(variant.job)) or collected_again(variant, params, sources)
     gallery = anchored_gallery(variant.job)
     anchored = replace(collected, arrays={**collected.arrays, "anchor": variant.row})
     return begin_gallery(gallery, variant.task.name, params, anchored, began, previews, anchor=variant)
-
-
-def fields_of(variant: Variant) -> set[str]:
-    return {field.name for field, _, _ in params_of(variant.task.declaration.params)}
 
 
 def collected_again(variant: Variant, params: Any, sources: dict[str, Any]) -> Collected:
@@ -83,12 +80,17 @@ def collected_again(variant: Variant, params: Any, sources: dict[str, Any]) -> C
 def collect(task: str, params: Any, sources: dict[str, Any]) -> Collected:
     """What the task needs of the scene. Raises while another job is under way, or without a server."""
     chosen = task_named(task)
+    check_free()
+    validate(params)
+    return chosen.collect(params, **sources)
+
+
+def check_free() -> None:
+    """Raise unless there is a server, and no job under way."""
     if DESK.job is not None and not DESK.job.ended:
         message = f"the task {DESK.job.task.label} is already being made"
         raise SceneError("busy", message, "wait for it, or cancel it")
     LINK.connection()
-    validate(params)
-    return chosen.collect(params, **sources)
 
 
 def begin_gallery(

@@ -3,7 +3,8 @@
     python practice_addon.py HOME
 
 The real tasks decide how fast previews come and how large they are; what the add-on makes of the worst case, and of
-jobs that end badly, needs some that obey. The prompt says what to do: "stream", "refuse", "die", "wait".
+jobs that end badly, needs some that obey. The prompt says what to do: "stream", "amble" (which is as fast, with small
+previews), "refuse", "die", "wait".
 
 Variants of a gallery differ by shades, and the first is what a job alone makes.
 
@@ -27,7 +28,7 @@ from weft.models.cards import CARDS
 from weft.tasks.events import Event, Preview, Progress, Result, Warning
 from weft_server.able import models_now
 
-PREVIEW = 1024  # pixels
+PREVIEW, SMALL = 1024, 64  # pixels
 HERE = ("sd15", "sdxl", "instruct-pix2pix", "ic-light-background", "sd3.5-medium")
 ABSENT = {("sdxl", f"control:{kind}") for kind in ("depth", "normal", "canny")}
 RED = (1.5, -1.5, -1.5)  # harmonics of degree 0
@@ -45,7 +46,8 @@ VIEWS = {
 
 def texture(params: dict[str, Any], arrays: dict[str, np.ndarray], labels: list[str]) -> Iterator[Event]:
     objects = len([name for name in arrays if name.endswith(".vertices")])
-    yield from steps(params, [lambda t: gradient(PREVIEW, PREVIEW, t)] * objects)
+    side = SMALL if params["prompt"] == "amble" else PREVIEW
+    yield from steps(params, [lambda t: gradient(side, side, t)] * objects)
     textures = {
         f"texture.{i}": as_bytes(gradient(params["texture_size"], params["texture_size"], i / 8))
         for i in range(objects)
@@ -202,7 +204,7 @@ def steps(params: dict[str, Any], previews: list[Any]) -> Iterator[Event]:
     yield Warning("this is practice", "nothing is at stake")
     total = params.get("steps") or params.get("iterations") or 3
     for step in range(1, total + 1):
-        time.sleep(0.1 if prompt == "stream" else 1.0 if prompt == "wait" else 0.0)
+        time.sleep(0.1 if prompt in ("stream", "amble") else 1.0 if prompt == "wait" else 0.0)
         yield Progress("denoising", step, total)
         for index, preview in enumerate(previews):
             yield Preview(index, np.ascontiguousarray(preview(step / total), np.float32), step, total)
