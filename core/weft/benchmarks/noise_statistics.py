@@ -42,7 +42,7 @@ def compared(values: np.ndarray, base: np.ndarray) -> Compared:
     """`values` over `base`, both [M, G]: of M materials and their galleries, base > 0 on average.
 
     The interval is Student's of the linearised ratio (the delta method) within materials: it is about these materials,
-    and about other galleries of them.
+    and about other galleries of them. What G galleries lean to either side is of the order of 1/G, well inside it.
     """
     ratios, residuals = _linearised(values, base)
     low, high = _interval(float(ratios.mean()), residuals)
@@ -51,12 +51,12 @@ def compared(values: np.ndarray, base: np.ndarray) -> Compared:
 
 
 def compared_once(values: np.ndarray, base: np.ndarray) -> Compared:
-    """The same where there is one number a material, [M] each: the interval is about materials."""
-    ratios = values / base
-    low, high = _interval(float(ratios.mean()), (ratios - ratios.mean())[None])
-    return Compared(
-        float(ratios.mean()), low, high, _signed_ranks(ratios - 1), int((ratios > 1).sum()), ratios.size
-    )  # fmt: skip
+    """The same where there is one number > 0 a material, [M] each: the ratio is the geometric mean, as ratios of two
+    noisy numbers lean above 1 otherwise, and the interval is about materials."""
+    logs = np.log(values / base)
+    low, high = _interval(float(logs.mean()), (logs - logs.mean())[None])
+    ratio, low, high = (float(np.exp(value)) for value in (logs.mean(), low, high))
+    return Compared(ratio, low, high, _signed_ranks(logs), int((logs > 0).sum()), logs.size)
 
 
 def falls(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> tuple[float, float, float]:
