@@ -41,6 +41,7 @@ def advance() -> None:
     """Put the next variant on the desk when the one before it has ended."""
     if DESK.job is None or not DESK.job.ended or not DESK.queue or LINK.session is None:
         return
+    DESK.job.arrays = {}  # datablocks hold them by now
     job = DESK.queue.pop(0)
     DESK.put(job)
     if job.state == "failed":
@@ -136,11 +137,17 @@ def follow(job: Job, event: Any) -> None:
             change_state(job, event.state, event.error)
         case events.ResultEvent():
             job.info, job.arrays = event.result.info, event.result.arrays
-            known = DESK.inputs.get(job.gallery)
-            inputs = known.arrays if known is not None else {}
-            DESK.result = DESK.thread.submit(prepare, job, event.result.arrays, DESK.kept, inputs)
+            DESK.result = DESK.thread.submit(prepare, job, event.result.arrays, DESK.kept, inputs_of(job))
         case events.FailedRequest():
             change_state(job, "failed", event.error)
+
+
+def inputs_of(job: Job) -> Mapping[str, np.ndarray]:
+    """What is known of what a variant was made of."""
+    known = DESK.inputs.get(job.gallery)
+    if known is not None or not job.gallery:
+        return known.arrays if known is not None else {}
+    return job.task.inputs_again(job.targets)
 
 
 def prepare(

@@ -162,11 +162,15 @@ class SceneTask(ABC):
 
     # Variants
 
+    def inputs_again(self, targets: Sequence[Any]) -> dict[str, np.ndarray]:
+        """Of what a job was made of, that which `picture` looks at, out of the scene: Blender was started anew."""
+        return {}
+
     def picture(
         self, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], params: Mapping[str, Any]
     ) -> np.ndarray | None:
         """The result as u1 [SIDE, SIDE, 3]; None where there is nothing to see. `inputs` is what the job was made of,
-        empty where that is no longer known. Runs on the thread."""
+        as far as that is known. Runs on the thread."""
         return first_picture(arrays)
 
     def wear(self, job_id: str, index: int, target: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import bpy
@@ -10,7 +11,8 @@ import numpy as np
 
 from weft_wire.jobs import TEXTURE, TextureParams
 
-from .export import Target, export_objects
+from .errors import SceneError
+from .export import Target, export_objects, read_surface
 from .images import image_of, pack, paint
 from .nodes import tree_of
 from .pixels import encode_png
@@ -94,6 +96,15 @@ class TextureTask(SceneTask):
             return f"'{target.object}' is gone: its texture is kept as the image '{image.name}'"
         dress(obj, material_of(target, job_id, index, image), job_id)
         return ""
+
+    def inputs_again(self, targets: Sequence[Target]) -> dict[str, np.ndarray]:
+        arrays = {}
+        for index, target in enumerate(targets):
+            with suppress(SceneError, KeyError):  # changed or gone: then there are layouts to be seen
+                surface = read_surface(bpy.data.objects[target.object], target.layer)
+                named = {"vertices": surface.vertices, "faces": surface.faces, "uv": surface.uv}
+                arrays |= {f"mesh.{index}.{name}": array for name, array in named.items() if array is not None}
+        return arrays
 
     def picture(
         self, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], params: Mapping[str, Any]

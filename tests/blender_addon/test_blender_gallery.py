@@ -168,6 +168,7 @@ def test_reloaded_file_gets_all_variants(
     bpy: Any, obj: Any, link: Any, tmp_path: Path, when: str, pump_until: Any
 ) -> None:
     from weft_blender import job
+    from weft_blender.thumbnails import BACKGROUND, picture_of
 
     path = str(tmp_path / "scene.blend")
     bpy.ops.wm.save_as_mainfile(filepath=path)
@@ -177,6 +178,7 @@ def test_reloaded_file_gets_all_variants(
         bpy.ops.wm.save_mainfile()
     bpy.ops.wm.read_homefile(use_empty=True)
     assert not job.DESK.running()
+    job.DESK.inputs.clear()  # as when Blender is started anew
     bpy.ops.wm.open_mainfile(filepath=path)
     assert [one.number for one in job.DESK.running()] == ([2, 3] if when == "saved during" else [1, 2, 3])
     pump_until(lambda: not job.working())
@@ -185,6 +187,8 @@ def test_reloaded_file_gets_all_variants(
     bpy.ops.wm.save_mainfile()
     bpy.ops.wm.open_mainfile(filepath=path)
     assert list(the_gallery().variants) == [1, 2, 3], "also what nothing wears"
+    corners = [picture_of(variant.items[0])[0, 0].tolist() for variant in the_gallery().variants.values()]
+    assert corners == [[BACKGROUND] * 3] * 3, "thumbnails show the mesh, not its layout"
 
 
 @pytest.mark.parametrize("task", ["texture", "splat_texture"])
