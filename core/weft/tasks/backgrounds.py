@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from weft.denoiser import Denoiser
+from weft.errors import BadCheckpoint
 from weft.io.images import to_bytes
 from weft.methods.coupled_noise import Coupling, equicorrelated
 from weft.methods.foreground import Generate, Keeping, fixed_object, kept
@@ -167,6 +168,10 @@ class _Job:
             spent += time.perf_counter() - started
             if step is None:
                 return
+            if not torch.isfinite(step.losses).all():
+                raise BadCheckpoint(
+                    f"the model's numbers overflowed in {method.name}", "its files may be damaged: `weft models check`"
+                )
             # A denoiser that looks patches up jumps: of each variant the step counts that kept the object best.
             better = (step.losses < best)[:, None, None, None]
             best = torch.minimum(best, step.losses)
@@ -176,8 +181,10 @@ class _Job:
             if step.index % every == 0 or step.index == steps:
                 if self.clock.first_preview is None:
                     self.clock.first_preview = self.clock.elapsed()
-                for i, shown in enumerate(setting.preview(samples)):
-                    yield Preview(i, shown[:PREVIEW_SIDE, :PREVIEW_SIDE], step.index + 1, steps + 1)
+                shown = setting.preview(samples)
+                coarser = -(-max(shown.shape[1:3]) // PREVIEW_SIDE)
+                for i, each in enumerate(shown[:, ::coarser, ::coarser]):
+                    yield Preview(i, each, step.index + 1, steps + 1)
             if measuring and (step.index in CHECKPOINTS or step.index == steps):
                 images = setting.images(samples)
                 self.rows.append(measured(method.name, step.index, images, self.photograph, self.mask, spent))
