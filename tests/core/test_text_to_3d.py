@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from weft.models.cards import card_named
 from weft.models.library import Library
 from weft.models.requests import parse
 from weft.noise import generator
+from weft.scenes.voxels import Voxels
 from weft.tasks.events import Preview, Result, Warning
 from weft.tasks.network import Network
 from weft.tasks.proxy_views import ball, begun, proxy_views
@@ -107,6 +109,7 @@ def test_a_nerf_takes_on_the_proxy_s_shape(monkeypatch: pytest.MonkeyPatch) -> N
     from weft.tasks import proxy_views as module
 
     monkeypatch.setattr(module, "_SHAPING", 16)
+    monkeypatch.setattr(Voxels, "begin", partial(Voxels.begin, resolution=48))
     proxy = proxy_views([PROXY], 32)
     run = begun(proxy, "voxels", 0, np.array([0.8, 0.3, 0.2]), 0)
     while True:
