@@ -28,6 +28,7 @@ _ACROSS = 4  # square pictures in a row of the sheet
 _WIDTH = 1280  # px of the sheet
 _LABEL, _MARGIN = 22, 4  # px above a picture, and around it
 _BACKGROUND = 0.93
+_SAME = 1.5 / 255  # up to which two pixels are one
 
 
 def picture_of_meshes(meshes: Sequence[Mesh], textures: Sequence[np.ndarray]) -> np.ndarray:
@@ -66,11 +67,18 @@ def _labelled(label: str, picture: np.ndarray, side: int) -> np.ndarray:
 
 
 def differences(pictures: Sequence[np.ndarray]) -> dict[str, Any]:
-    """Of two or more pictures of one size: `pairwise_rms`, the mean RMS difference of two of them, and `vendi`, how
-    many different ones there are by what lies where."""
-    distances = pair_distances(pictures)
-    count = vendi(cosine_similarity(layout(pictures))) if distances.any() else 1.0
-    return {"pairwise_rms": round(float(distances.mean()), 4), "vendi": round(count, 3)}
+    """Of two or more pictures f4 [h, w, 3] of one size, where not all of them show the same, as behind an object:
+    `pairwise_rms`, the mean RMS difference of two of them, and `vendi`, how many different ones there are by what lies
+    where."""
+    stack = np.stack(pictures)
+    differ = (np.ptp(stack, axis=0) > _SAME).any(-1)
+    if not differ.any():
+        return {"pairwise_rms": 0.0, "vendi": 1.0}
+    colour = stack[:, differ].mean((0, 1))
+    shown = list(np.where(differ[..., None], stack, colour))
+    distances = pair_distances(shown) / np.sqrt(differ.mean())
+    alike = cosine_similarity(layout(shown, colour))
+    return {"pairwise_rms": round(float(distances.mean()), 4), "vendi": round(vendi(alike), 3)}
 
 
 def _square(texture: np.ndarray) -> np.ndarray:
