@@ -39,6 +39,7 @@ from weft_blender.pixels import encode_png  # noqa: E402
 from weft_wire.errors import WireError  # noqa: E402
 from weft_wire.jobs import TextureParams  # noqa: E402
 from weft_wire.jobs.networks import NETWORK  # noqa: E402
+from weft_wire.jobs.variants import GALLERY  # noqa: E402
 from weft_wire.parameters import Param, params_of  # noqa: E402
 
 
@@ -86,6 +87,7 @@ def make_parser() -> argparse.ArgumentParser:
     groups = {
         "": parser.add_argument_group("the texture"),
         NETWORK: parser.add_argument_group("with a model that has trained weights"),
+        GALLERY: parser.add_argument_group("as one of several variants"),
     }
     for field, kind, rule in params_of(TextureParams):
         add_parameter(groups[rule.section], field.name, kind, field.default, rule)
