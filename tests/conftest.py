@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,13 @@ import pytest
 FOLDER = str(Path(__file__).parent / "practice_networks")
 sys.path.insert(0, FOLDER)  # in this process …
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [FOLDER, os.environ.get("PYTHONPATH")]))  # … and in workers
+
+
+if importlib.util.find_spec("hypothesis") is not None:  # it is absent where only the client is installed
+    from hypothesis import settings
+
+    settings.register_profile("any machine", deadline=None)  # a busy one takes longer, and is no fault
+    settings.load_profile("any machine")
 
 
 def pytest_collection_finish() -> None:
