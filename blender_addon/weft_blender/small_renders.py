@@ -14,7 +14,7 @@ from .thumbnails import BACKGROUND, SIDE
 
 __all__ = ["draw_meshes", "draw_splats"]
 
-POINTS = 6 * SIDE * SIDE  # on everything together; half of them face away
+POINTS = 10 * SIDE * SIDE  # on everything together; half of them face away
 FILLED = 0.94  # of the square, by what is drawn
 LAYER = 0.03  # of the depth of everything: what lies so near to the nearest point belongs to its surface
 SEEN_FROM = np.array([0.45, -0.8, 0.4])  # in a frame whose Z is up: from the right, in front and above
@@ -28,16 +28,17 @@ def draw_meshes(inputs: Mapping[str, np.ndarray], textures: Mapping[str, np.ndar
     """u1 [SIDE, SIDE, 3]: the meshes `mesh.<i>` of a job's inputs with its results `texture.<i>`; None where a layout
     is missing."""
     count = sum(name.startswith("texture.") for name in textures)
-    meshes = [tuple(inputs.get(f"mesh.{i}.{part}") for part in ("vertices", "faces", "uv")) for i in range(count)]
-    if not meshes or any(array is None for mesh in meshes for array in mesh):
+    names = [f"mesh.{i}.{part}" for i in range(count) for part in ("vertices", "faces", "uv")]
+    if not names or any(name not in inputs for name in names):
         return None
-    areas = [doubled_areas(vertices, faces) for vertices, faces, _ in meshes]
+    meshes = [tuple(inputs[name] for name in names[3 * i : 3 * i + 3]) for i in range(count)]
+    areas = [doubled_areas(mesh[0], mesh[1]) for mesh in meshes]
     total = sum(float(area.sum()) for area in areas)
     if not total > 0:
         return None
     rng = np.random.default_rng(0)
     samples = [
-        sampled(*mesh, area, textures[f"texture.{i}"], round(POINTS * float(area.sum()) / total), rng)
+        sampled(mesh, area, textures[f"texture.{i}"], round(POINTS * float(area.sum()) / total), rng)
         for i, (mesh, area) in enumerate(zip(meshes, areas, strict=True))
     ]
     return drawn(*(np.concatenate(arrays) for arrays in zip(*samples, strict=True)))
@@ -49,10 +50,11 @@ def doubled_areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def sampled(
-    vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray, areas: np.ndarray, texture: np.ndarray,
-    count: int, rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """(points f8 [count, 3], shaded colours f8 [count, 3]), uniform on the surface."""
+    mesh: tuple[np.ndarray, ...], areas: np.ndarray, texture: np.ndarray, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """(points f8 [count, 3], shaded colours f8 [count, 3]), uniform on the surface of `mesh` (vertices, faces, UVs of
+    corners)."""
+    vertices, faces, uv = mesh
     chosen = np.minimum(np.searchsorted(np.cumsum(areas), rng.random(count) * areas.sum()), len(faces) - 1)
     s, t = np.sqrt(rng.random(count)), rng.random(count)
     weights = np.stack([1 - s, s * (1 - t), s * t], axis=1)

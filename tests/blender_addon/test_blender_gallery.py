@@ -187,8 +187,10 @@ def test_reloaded_file_gets_all_variants(
     bpy.ops.wm.save_mainfile()
     bpy.ops.wm.open_mainfile(filepath=path)
     assert list(the_gallery().variants) == [1, 2, 3], "also what nothing wears"
-    corners = [picture_of(variant.items[0])[0, 0].tolist() for variant in the_gallery().variants.values()]
-    assert corners == [[BACKGROUND] * 3] * 3, "thumbnails show the mesh, not its layout"
+    for variant in the_gallery().variants.values():
+        picture = picture_of(variant.items[0])
+        assert picture is not None
+        assert picture[0, 0].tolist() == [BACKGROUND] * 3, "thumbnails show the mesh, not its layout"
 
 
 @pytest.mark.parametrize("task", ["texture", "splat_texture"])
@@ -322,3 +324,27 @@ def test_real_variants_differ(bpy: Any, obj: Any, server: Any) -> None:
     assert [one.row[0], two.row[0]] == pytest.approx([1, -1]), "two variants are each other's negatives"
     job.DESK.put(None)
     LINK.close()
+
+
+def test_small_renders_show_what_is_in_front(addon: Any) -> None:
+    """Of two upright squares, seen from -Y, the red one hides the green one behind it."""
+    from weft_blender.small_renders import draw_meshes, draw_splats
+    from weft_blender.thumbnails import BACKGROUND, SIDE
+
+    square = np.array([[-1, 0, -1], [1, 0, -1], [1, 0, 1], [-1, 0, 1]], np.float32)
+    faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
+    inputs: dict[str, np.ndarray] = {}
+    for i, forward in enumerate((-0.4, 0.4)):
+        inputs |= {f"mesh.{i}.vertices": square + np.float32([0, forward, 0]), f"mesh.{i}.faces": faces}
+        inputs[f"mesh.{i}.uv"] = (square[:, [0, 2]] / 2 + 0.5)[faces]
+    red, green = (np.full((8, 8, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 255, 0)))
+    picture = draw_meshes(inputs, {"texture.0": red, "texture.1": green})
+    assert picture is not None
+    middle = picture[SIDE // 2 - 8 : SIDE // 2 + 8, SIDE // 2 - 8 : SIDE // 2 + 8].reshape(-1, 3)
+    assert (middle[:, 0] > 100).all()
+    assert not middle[:, 1:].any()
+    assert picture[0, 0].tolist() == [BACKGROUND] * 3
+    assert draw_meshes({}, {"texture.0": red}) is None
+    assert draw_meshes({**inputs, "mesh.0.vertices": 0 * square}, {"texture.0": red}) is None
+    clouds = {"splats.means": square, "splats.log_scales": np.full((4, 3), -2.0), "splats.logits": np.full(4, -9.0)}
+    assert draw_splats(clouds, np.zeros((4, 3)), "z") is None, "all of them are too faint"
