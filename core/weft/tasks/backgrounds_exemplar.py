@@ -11,6 +11,7 @@ denoised with the exemplar at that size.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -37,10 +38,11 @@ SIZE = 256  # px of the longer side, unless a job says otherwise
 STEPS = 12
 _UNIT = 16  # px, what the exemplar denoiser divides
 _NOISE = (10.0, 0.1)  # s = σ/α of the first and the last step: below, inverting a blurred estimate only adds to noise
-_COARSEST = (
-    (384, 4),
-    (768, 8),
-)  # coarsest level up to a longer side: larger patches leave no other layout than one's own
+# Coarsest level up to a longer side: larger patches leave no other layout than the photograph's own.
+_COARSEST = ((128, 2), (384, 4), (768, 8), (math.inf, 16))
+# σ of the guides. Patches with a corner of the object must not pass for surroundings: with a backdrop the object would
+# grow, and in small pictures it would show again elsewhere.
+_USUAL, _TIGHT = 0.25, 0.1
 _REACH = 0.25  # of the longer side: how far apart in the object patches are as different as object and surroundings
 _GAP = 4  # px between object and backdrop on the board
 _FINEST = 768  # px of the longer side up to which results are repainted at the photograph's size
@@ -144,12 +146,14 @@ class _Board:
         small = fitted(photograph[None], height, width)[0]
         share = mask_share(mask, height, width)
         inside = share >= 0.5
-        coarsest = next((level for side, level in _COARSEST if max(height, width) <= side), 16)
+        coarsest = next(level for side, level in _COARSEST if max(height, width) <= side)
+        noise = _TIGHT if backdrop is not None or coarsest == 2 else _USUAL
+        settings = ExemplarSettings(coarsest=coarsest, guide_noise=noise)
         guide = _guide(inside.numpy())
         exemplar = Exemplar(small, guide)
         if backdrop is not None:
             exemplar = _laid_out(small, share.numpy(), guide, backdrop)
-        return cls(as_planes(small[None])[0], inside, exemplar, guide, ExemplarSettings(coarsest=coarsest))
+        return cls(as_planes(small[None])[0], inside, exemplar, guide, settings)
 
     def denoiser(self, count: int, seed: int) -> Denoiser:
         """Each sample alone: how often patches are used is balanced within a picture, not across variants."""
@@ -181,9 +185,11 @@ def _laid_out(small: np.ndarray, share: np.ndarray, guide: np.ndarray, backdrop:
     grown = [(0, max(0, side - own)) for side, own in zip((height, width), tile.shape, strict=False)]
     behind = np.pad(tile, [*grown, (0, 0)], mode="wrap" if backdrop.seamless else "symmetric")[:height, :width]
     laid = behind + share[..., None] * (small - behind)
-    tall, wide = max(height, len(tile)), width + _GAP + tile.shape[1]
-    board, flags = np.full((tall, wide, 3), 0.5, np.float32), np.zeros((tall, wide, guide.shape[2]), np.float32)
+    tall, more = max(height, len(tile)), _GAP + tile.shape[1]
+    # What is neither is flagged, and looks like the backdrop all the same: a patch of it now and then does no harm.
+    board = np.pad(tile, ((0, tall - len(tile)), (width + _GAP, 0), (0, 0)), mode="symmetric")
+    flags = np.zeros((tall, width + more, guide.shape[2]), np.float32)
     flags[..., -1] = 1
     board[:height, :width], flags[:height, :width] = laid, guide
-    board[: len(tile), width + _GAP :], flags[: len(tile), width + _GAP :] = tile, 0
+    flags[: len(tile), width + _GAP :] = 0
     return Exemplar(board, flags)
