@@ -25,8 +25,10 @@ __all__ = ["cosine_similarity", "layout", "look", "mean_similarity", "pair_dista
 CELLS = 8  # along each side, of `layout`
 _SCALES = 3  # 1, 1/2, 1/4, of `look`
 
+Images = Sequence[np.ndarray] | np.ndarray  # m of [H, W, C]
 
-def pair_distances(images: Sequence[np.ndarray]) -> np.ndarray:
+
+def pair_distances(images: Images) -> np.ndarray:
     """RMS difference of every two of m images of one shape, over all pixels and channels, f8 [m (m - 1) / 2].
 
     The means of these and of their squares are both in use. Theory is about the squares: the expected one is linear in
@@ -36,7 +38,7 @@ def pair_distances(images: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([np.sqrt(np.mean((a - b) ** 2)) for a, b in combinations(rows, 2)])
 
 
-def layout(images: Sequence[np.ndarray], colour: np.ndarray | None = None, cells: int = CELLS) -> np.ndarray:
+def layout(images: Images, colour: np.ndarray | None = None, cells: int = CELLS) -> np.ndarray:
     """f8 [m, cells² · 2C] ≥ 0 of images [H, W, C]; fewer cells where there are fewer pixels.
 
     `colour` [C] is what none of them would be different from, such as the exemplar's mean; without one the mean of all
@@ -49,7 +51,7 @@ def layout(images: Sequence[np.ndarray], colour: np.ndarray | None = None, cells
     return np.concatenate([pooled.clip(0), (-pooled).clip(0)], -1).reshape(len(stack), -1)
 
 
-def look(images: Sequence[np.ndarray]) -> np.ndarray:
+def look(images: Images) -> np.ndarray:
     """f8 [m, 18] of images [H, W, 3] (6C of C channels), at least 8 x 8: at the scales 1, 1/2 and 1/4, of every channel
     the standard deviation and the RMS difference of neighbours."""
     _flat(images)
@@ -105,7 +107,7 @@ def _pooled(stack: np.ndarray, cells: int) -> np.ndarray:
     return stack
 
 
-def _flat(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _flat(images: Images) -> list[np.ndarray]:
     """[m][n], f8."""
     shapes = {np.shape(image) for image in images}
     if len(images) < 2 or len(shapes) != 1:
