@@ -77,7 +77,7 @@ def draw_strip(layout: Any, context: Any, gallery: Gallery) -> None:
 
 def layout_of(count: int, context: Any) -> tuple[int, float]:
     """(columns, scale of a thumbnail) that fill the sidebar's width."""
-    region, scale = context.region, context.preferences.system.ui_scale
+    region, scale = context.region, context.preferences.system.ui_scale or 1.0  # 0 without a window
     width = max((region.width if region else 300) / scale - AROUND, UNIT * LEAST) / UNIT
     columns = max(min(int(width / LEAST), count), 1)
     columns = -(-count // -(-count // columns))  # rows of equal length

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -324,6 +325,29 @@ def test_real_variants_differ(bpy: Any, obj: Any, server: Any) -> None:
     assert [one.row[0], two.row[0]] == pytest.approx([1, -1]), "two variants are each other's negatives"
     job.DESK.put(None)
     LINK.close()
+
+
+def test_strip_has_a_button_and_a_star_for_each_variant(bpy: Any, obj: Any, link: Any, practice: Any) -> None:
+    """Drawn onto a layout that takes everything: the names of icons and of arguments are Blender's own to refuse."""
+    from weft_blender import job
+    from weft_blender.gallery_panel import WEFT_PT_gallery
+
+    assert not WEFT_PT_gallery.poll(bpy.context)
+    job.run_gallery("texture", params(variants=3), key_dir=practice.key_dir, objects=[obj])
+    bpy.context.scene.weft.variants = 5
+    bpy.context.scene.weft_likeness = 1
+    assert WEFT_PT_gallery.poll(bpy.context)
+    layout = MagicMock()
+    WEFT_PT_gallery.draw_rows(MagicMock(), layout, bpy.context)
+    calls = [(call.args, call.kwargs) for call in layout.mock_calls]
+    drawn = [(args[0], options.get("text")) for args, options in calls if args and str(args[0]).startswith("weft.")]
+    strip = [row for number in "123" for row in (("weft.wear_variant", number), ("weft.star_variant", ""))]
+    buttons = ("weft.remove_others", "weft.more_like_this", "weft.more_different")
+    assert drawn == [*strip, *((button, None) for button in buttons)]
+    assert [options["depress"] for args, options in calls if args == ("weft.wear_variant",)] == [False, False, True]
+    assert "ρ = 1.00 (from -0.25 to 1)" in [options.get("text") for _, options in calls]
+    known = set(bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items.keys())
+    assert {options["icon"] for _, options in calls if "icon" in options} <= known
 
 
 def test_small_renders_show_what_is_in_front(addon: Any) -> None:
