@@ -20,6 +20,7 @@ from weft.errors import InvalidInput
 __all__ = ["CanonicalNoise", "Variant", "gaussian", "generator", "projected", "whitened"]
 
 _UNITS = 8  # independent noises that one draw holds
+_CACHED = 2**13  # eights that are mixed at a time
 _MORE = 2**31  # added to the numbers of streams that only variants draw from
 
 
@@ -73,11 +74,20 @@ def gaussian(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     if not isinstance(generator, _Mixture):
         return drawn
     values = _eights(drawn, generator.rest)
-    mixed = torch.from_numpy(generator.mixers[0]).to(values.device) @ values
-    for mixer, source in zip(generator.mixers[1:], generator.more, strict=True):
-        others = torch.randn(shape, generator=source, device=source.device)
-        mixed += torch.from_numpy(mixer).to(values.device) @ _eights(others, source)
-    return mixed.reshape(-1)[: drawn.numel()].reshape(shape)
+    more = [_eights(torch.randn(shape, generator=source, device=source.device), source) for source in generator.more]
+    _mix(values, more, [torch.from_numpy(mixer).to(values.device) for mixer in generator.mixers])
+    return values.reshape(-1)[: drawn.numel()].reshape(shape)
+
+
+def _mix(values: Tensor, more: Sequence[Tensor], mixers: Sequence[Tensor]) -> None:
+    """Q_0 `values` + Σ_j Q_j `more`_j in the place of `values` [8, n], part by part, as caches hold."""
+    width = _CACHED if values.device.type == "cpu" else max(values.shape[1], 1)
+    for first in range(0, values.shape[1], width):
+        part = slice(first, first + width)
+        mixed = mixers[0] @ values[:, part]
+        for mixer, others in zip(mixers[1:], more, strict=True):
+            mixed += mixer @ others[:, part]
+        values[:, part] = mixed
 
 
 def _eights(drawn: Tensor, source: torch.Generator) -> Tensor:
