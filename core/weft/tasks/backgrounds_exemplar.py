@@ -40,9 +40,7 @@ _UNIT = 16  # px, what the exemplar denoiser divides
 _NOISE = (10.0, 0.1)  # s = σ/α of the first and the last step: below, inverting a blurred estimate only adds to noise
 # Coarsest level up to a longer side: larger patches leave no other layout than the photograph's own.
 _COARSEST = ((128, 2), (384, 4), (768, 8), (math.inf, 16))
-# σ of the guides. Patches with a corner of the object must not pass for surroundings: with a backdrop the object would
-# grow, and in small pictures it would show again elsewhere.
-_USUAL, _TIGHT = 0.25, 0.1
+_GUIDE_NOISE = 0.1  # σ of the guides: tight, or patches with a corner of the object pass for surroundings, and it grows
 _REACH = 0.25  # of the longer side: how far apart in the object patches are as different as object and surroundings
 _GAP = 4  # px between object and backdrop on the board
 _FINEST = 768  # px of the longer side up to which results are repainted at the photograph's size
@@ -147,8 +145,7 @@ class _Board:
         share = mask_share(mask, height, width)
         inside = share >= 0.5
         coarsest = next(level for side, level in _COARSEST if max(height, width) <= side)
-        noise = _TIGHT if backdrop is not None or coarsest == 2 else _USUAL
-        settings = ExemplarSettings(coarsest=coarsest, guide_noise=noise)
+        settings = ExemplarSettings(coarsest=coarsest, guide_noise=_GUIDE_NOISE)
         guide = _guide(inside.numpy())
         exemplar = Exemplar(small, guide)
         if backdrop is not None:
