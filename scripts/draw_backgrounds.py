@@ -1,7 +1,11 @@
 """A golden ball on mossy stone and its mask: what docs/pictures/backgrounds.jpg was made from.
 
-python scripts/draw_backgrounds.py FOLDER     writes ball.png and ball_mask.png
-python scripts/draw_backgrounds.py FOLDER OUT joins them with what `weft backgrounds` made of them there
+python scripts/draw_backgrounds.py FOLDER        writes ball.png and ball_mask.png there
+python scripts/draw_backgrounds.py FOLDER OUT    joins them with what was made of them there, by
+
+weft backgrounds ball.png --mask ball_mask.png --optimize 10 -o own.png
+weft backgrounds ball.png --mask ball_mask.png --optimize 10 -o bricks.png --prompt "old bricks"
+weft backgrounds ball.png --mask ball_mask.png --optimize 10 -o earth.png --prompt "cracked earth"
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from weft.tasks.material_tile import material_tile
 SIDE, FINE = 320, 4  # px; samples of a pixel along each axis
 RADIUS = 0.3  # of the side
 LIGHT = np.array([-0.5, -0.6, 0.62])  # towards it: right, down, towards the eye
-ROWS = ("own", "bricks", "sand")
+ROWS = ("own", "bricks", "earth")
 
 
 def ball() -> tuple[np.ndarray, np.ndarray]:
