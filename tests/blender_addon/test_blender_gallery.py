@@ -31,7 +31,11 @@ def params(prompt: str = "amble", variants: int = 3, **values: Any) -> TexturePa
 
 
 @pytest.fixture
-def obj(bpy: Any) -> Any:
+def obj(bpy: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A cube, which has coarse thumbnails."""
+    from weft_blender import small_renders
+
+    monkeypatch.setattr(small_renders, "POINTS", 1000)
     bpy.ops.mesh.primitive_cube_add()
     bpy.context.object.data.materials.append(bpy.data.materials.new("Before"))
     return bpy.context.object
