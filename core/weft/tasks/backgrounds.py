@@ -27,7 +27,7 @@ from weft.methods.inversion import inverted, sampled
 from weft.metrics.boundary import mask_seam
 from weft.noise import gaussian, generator
 from weft.schedule import NoiseLevel, Schedule
-from weft.tasks.backgrounds_exemplar import SIZE, ExemplarSetting, choose_backdrop
+from weft.tasks.backgrounds_exemplar import FINEST, SIZE, ExemplarSetting, choose_backdrop
 from weft.tasks.backgrounds_input import check_memory, checked_coupling, checked_object
 from weft.tasks.backgrounds_methods import METHODS, Method, find_method
 from weft.tasks.backgrounds_network import NetworkSetting
@@ -79,7 +79,10 @@ def backgrounds(
     checked_object(image, mask)
     coupling, chosen = checked_coupling(count, apart), find_method(method)
     keeping = Keeping(optimize, rate)
-    check_memory(count, image.shape[0], image.shape[1], _worked(image, size, network))
+    height, width = image.shape[:2]
+    worked = _worked(image, size, network)
+    patches = worked + min(height * width, FINEST**2) if network is None else 0
+    check_memory(count, height, width, worked=worked, patches=patches)
     setting: Setting
     if network is None:
         material, backdrop = choose_backdrop(prompt, exemplar, pattern_scale)

@@ -32,7 +32,7 @@ from weft.tasks.full_size import fitted, working_size
 from weft.tasks.material_tile import material_tile
 from weft.tasks.phases import EXEMPLAR_SPAN, resized
 
-__all__ = ["SIZE", "Backdrop", "ExemplarSetting", "choose_backdrop"]
+__all__ = ["FINEST", "SIZE", "Backdrop", "ExemplarSetting", "choose_backdrop"]
 
 SIZE = 256  # px of the longer side, unless a job says otherwise
 STEPS = 12
@@ -43,7 +43,7 @@ _COARSEST = ((128, 2), (384, 4), (768, 8), (math.inf, 16))
 _GUIDE_NOISE = 0.1  # σ of the guides: tight, or patches with a corner of the object pass for surroundings, and it grows
 _REACH = 0.25  # of the longer side: how far apart in the object patches are as different as object and surroundings
 _GAP = 4  # px between object and backdrop on the board
-_FINEST = 768  # px of the longer side up to which results are repainted at the photograph's size
+FINEST = 768  # px of the longer side up to which results are repainted at the photograph's size
 _BLUR = 0.2  # s of a result's noise for every time that it is enlarged
 _FINE_END, _FINE_STEPS = 0.05, 6
 _FINE = 4  # noise stream of a seed
@@ -125,7 +125,7 @@ class ExemplarSetting:
     @cached_property
     def _fine(self) -> _Board:
         """At the photograph's own size, or as near as memory and time allow."""
-        return _Board.of(self._photograph, self._whole, self._backdrop, min(max(self._whole.shape), _FINEST))
+        return _Board.of(self._photograph, self._whole, self._backdrop, min(max(self._whole.shape), FINEST))
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ _SLACK = 1e-6  # by which a correlation in text may be beyond the range: -0.3333
 _BASE = 400 << 20  # bytes for compiled kernels and what the exemplar's features take at usual sizes
 _PER_PIXEL, _PER_RESULT = 60, 8  # bytes of the photograph: enlarging one result, in floats; keeping and sending it
 _PER_WORKED = 250  # bytes of a worked-on pixel and variant: noise, Adam's moments, samples, slopes, matches
-_PER_PATCH = 1500  # bytes of a pixel of the exemplar, once: features at every level, of a backdrop beside it, too
+_PER_PATCH = 1500  # bytes of an exemplar's pixel, once: features at every level, of a backdrop beside it, too
 
 
 def checked_object(photograph: np.ndarray, mask: np.ndarray) -> None:
@@ -57,12 +57,12 @@ def checked_coupling(count: int, correlation: str) -> Coupling:
     return equicorrelated(count, max(rho, low) if rho > low - _SLACK else rho)
 
 
-def check_memory(count: int, height: int, width: int, worked: int) -> None:
-    """Raise OutOfMemory, saying how many fit, unless `count` results of height × width, sampled at `worked` values
-    each, fit in what is free now."""
+def check_memory(count: int, height: int, width: int, *, worked: int, patches: int) -> None:
+    """Raise OutOfMemory, saying how many fit, unless `count` results of height × width, sampled at `worked` px each
+    with exemplars of `patches` px, fit in what is free now."""
     free = free_memory()
     each = _PER_RESULT * height * width + _PER_WORKED * worked
-    fixed = _BASE + _PER_PIXEL * height * width + _PER_PATCH * worked
+    fixed = _BASE + _PER_PIXEL * height * width + _PER_PATCH * patches
     fitting = int((free - fixed) // each)
     if count <= fitting:
         return
