@@ -363,7 +363,7 @@ def test_small_renders_show_what_is_in_front(addon: Any) -> None:
     faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
     inputs: dict[str, np.ndarray] = {}
     for i, forward in enumerate((-0.4, 0.4)):
-        inputs |= {f"mesh.{i}.vertices": square + np.float32([0, forward, 0]), f"mesh.{i}.faces": faces}
+        inputs |= {f"mesh.{i}.vertices": square + np.array([0, forward, 0], np.float32), f"mesh.{i}.faces": faces}
         inputs[f"mesh.{i}.uv"] = (square[:, [0, 2]] / 2 + 0.5)[faces]
     red, green = (np.full((8, 8, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 255, 0)))
     picture = draw_meshes(inputs, {"texture.0": red, "texture.1": green})
