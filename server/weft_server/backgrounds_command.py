@@ -20,7 +20,6 @@ from weft_wire.jobs import BACKGROUNDS, BackgroundsParams
 __all__ = ["add_parser"]
 
 FORMATS = (".png", ".jpg", ".tif")
-RENAMED = {"variants": "count", "correlation": "apart"}  # options that have the names which galleries have for them
 MEASURES = ("rmse_f", "diversity", "boundary_before", "boundary")
 
 
@@ -35,20 +34,14 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("image", type=Path, metavar="IMAGE", help="the photograph")
     parser.add_argument("--mask", type=Path, required=True, metavar="FILE", help="the object, white; as large")
     add_files(parser, FORMATS)
-    add_options(parser, BackgroundsParams, but=("count", "apart", "variants", "variant", "correlation"))
-    parser.add_argument("--variants", type=int, metavar="N", help="how many backgrounds (2 to 16, default 4)")
-    parser.add_argument(
-        "--correlation", metavar="TEXT",
-        help="of their noises: repulsive, independent, identical, or a number between -1/(variants-1) and 1 "
-        "(default repulsive)",
-    )  # fmt: skip
+    add_options(parser, BackgroundsParams)
     parser.set_defaults(run=run, order=_order, task="backgrounds")
 
 
 def _order(arguments: argparse.Namespace) -> Order:
-    params = _params(arguments)
+    params = options_of(arguments, BackgroundsParams)
     ending = arguments.out.suffix
-    numbered = [f"_{i + 1}{ending}" for i in range(params.count)]
+    numbered = [f"_{i + 1}{ending}" for i in range(params.variants)]
     keep = [arguments.image, arguments.mask, arguments.exemplar]
     check_out(arguments.out, FORMATS, keep, [*numbered, "_contact_sheet.png"])
     arrays = {**_image(arguments.image), **exemplar_array(arguments.exemplar)}
@@ -67,14 +60,6 @@ def _order(arguments: argparse.Namespace) -> Order:
         return [*files, *write_report(out, result.arrays)]
 
     return ordered(arguments, params, arrays, write)
-
-
-def _params(arguments: argparse.Namespace) -> BackgroundsParams:
-    given = {RENAMED[name]: vars(arguments).pop(name) for name in RENAMED}
-    try:
-        return options_of(arguments, BackgroundsParams, **{k: v for k, v in given.items() if v is not None})
-    except WireError as error:
-        raise WireError(error.code, error.message.replace("count ", "variants "), error.hint) from None
 
 
 def _image(path: Path) -> dict[str, np.ndarray]:

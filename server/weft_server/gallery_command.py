@@ -187,7 +187,7 @@ def _summarise(out: Path, made: Sequence[tuple[Order, JobResult, list[Path]]], s
     record = {"format": RECORD, "task": order.task, "seed": order.params.seed, "variants": variants, **told}
     files[0].write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     if "coupling" not in order.arrays:
-        say(f"correlation of their noises: {rho_of(order.params):.4g}")
+        say(f"correlation of their noises: {rho_of(order.params.variants, order.params.correlation):.4g}")
     if told:
         say(f"different pictures: {told['vendi']:g} of {len(made)} (Vendi), pairwise RMS {told['pairwise_rms']:g}")
     say(f"wrote {', '.join(map(str, files))} in {seconds:.1f} s")

@@ -34,11 +34,11 @@ from weft.tasks import (
     texture,
 )
 from weft.tasks.events import Checkpoint, Event, Result
+from weft_server import variants
 from weft_server.loaded_models import announced, unload
 from weft_server.networks import NAMES, network_of, prior_of
 from weft_server.received import Received
 from weft_server.thumbnails import thumbnail_of
-from weft_server.variants import seed_of, told_of
 from weft_wire.jobs import (
     BACKGROUNDS,
     EDIT_PANORAMA,
@@ -82,9 +82,9 @@ class Runner:
         given = {name: argument(received) for name, argument in self.inputs.items()}
         info: dict[str, Any] = {}
         if self.task.has_variants:
-            seed = seed_of(params, arrays)
-            info = told_of(params, seed, arrays)
-            params = params | {"seed": seed}
+            seed = variants.seed_of(params, arrays)
+            info = variants.told_of(params, seed, arrays)
+            params = {name: value for name, value in params.items() if name not in variants.NAMES} | {"seed": seed}
         if self.takes_network:
             given["network"] = network_of(params, arrays)
             if "prior" in params:

@@ -9,9 +9,15 @@ import numpy as np
 
 from weft.methods.coupled_noise import Coupling, equicorrelated, row_normalised
 from weft.noise import Variant
+from weft_wire.jobs.networks import NetworkParams
 from weft_wire.jobs.variants import VariantParams, rho_of
+from weft_wire.parameters import params_of
 
-__all__ = ["seed_of", "told_of"]
+__all__ = ["NAMES", "seed_of", "told_of"]
+
+NAMES = frozenset(field.name for field, _, _ in params_of(VariantParams)) - frozenset(
+    field.name for field, _, _ in params_of(NetworkParams)
+)  # of parameters that become part of the seed
 
 
 def seed_of(params: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> int:
@@ -35,7 +41,7 @@ def _equicorrelated(params: Mapping[str, Any]) -> Coupling:
 
 
 def _rho(params: Mapping[str, Any]) -> float:
-    return rho_of(VariantParams(variants=params["variants"], correlation=params["correlation"]))
+    return rho_of(params["variants"], params["correlation"])
 
 
 def told_of(params: Mapping[str, Any], seed: int, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:

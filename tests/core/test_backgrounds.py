@@ -24,8 +24,8 @@ from weft.tasks.backgrounds_report import measured
 from weft.tasks.events import Event, Preview, Progress, Result
 
 SMALL: dict[str, Any] = {
-    "prompt": "", "count": 2, "apart": "repulsive", "method": "coupled", "optimize": 2, "rate": 0.1, "steps": 6,
-    "size": 96, "pattern_scale": 1.0, "compare": False, "seed": 0, "report": False,
+    "prompt": "", "variants": 2, "correlation": "repulsive", "method": "coupled", "optimize": 2, "rate": 0.1,
+    "steps": 6, "size": 96, "pattern_scale": 1.0, "compare": False, "seed": 0, "report": False,
 }  # fmt: skip
 DATA = Path(os.environ.get("WEFT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FOX = DATA / "fox_270x480" / "images" / "0014.jpg"
@@ -196,9 +196,9 @@ def test_correlations_are_named_or_numbers() -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "says"),
     [
-        ({"count": 1}, InvalidInput, "1 backgrounds, expected 2 to 16"),
-        ({"apart": "-0.9", "count": 3}, InvalidInput, "between -0.5 and 1"),
-        ({"apart": "alike"}, InvalidInput, "neither a number nor repulsive"),
+        ({"variants": 1}, InvalidInput, "1 backgrounds, expected 2 to 16"),
+        ({"correlation": "-0.9", "variants": 3}, InvalidInput, "between -0.5 and 1"),
+        ({"correlation": "alike"}, InvalidInput, "neither a number nor repulsive"),
         ({"method": "magic"}, InvalidInput, "choose one of coupled"),
         ({"optimize": -1}, InvalidInput, "-1 steps"),
         ({"mask": np.zeros((96, 96), bool)}, InvalidInput, "the mask is empty"),
@@ -221,7 +221,7 @@ def test_more_than_memory_holds_is_refused_saying_how_many_fit(monkeypatch: pyte
     monkeypatch.setattr(backgrounds_input, "free_memory", lambda: 4 << 30)
     image, mask = photograph(1020)
     with pytest.raises(OutOfMemory, match=r"16 backgrounds of 1020×1020 px need \d\.\d GB, .* free \(\d+ would fit\)"):
-        next(backgrounds(image, mask, **{**SMALL, "count": 16, "size": 1024}))
+        next(backgrounds(image, mask, **{**SMALL, "variants": 16, "size": 1024}))
     monkeypatch.setattr(backgrounds_input, "free_memory", lambda: 1 << 20)
     with pytest.raises(OutOfMemory, match="scale the picture down"):
         next(backgrounds(image, mask, **SMALL))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from weft.spaces.illusion import VIEW_NAMES
+from weft_server import variants
 from weft_server.networks import NAMES
 from weft_server.received import Received
 from weft_server.tasks import RENAMED, RUNNERS, as_declared
@@ -30,6 +31,7 @@ def test_the_arguments_are_those_of_the_science(name: str) -> None:
     names = {field.name for field, _, _ in params_of(TASKS[name].params)}
     assert runner.takes_network == (names >= NAMES)
     names = (names - NAMES) | {"network"} if runner.takes_network else names
+    names -= variants.NAMES if TASKS[name].has_variants else set()
     wished = {RENAMED.get(name, name) for name in names}
     assert not wished & set(runner.inputs)
     assert wished | set(runner.inputs) <= set(science)

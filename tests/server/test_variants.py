@@ -68,7 +68,7 @@ def test_what_is_impossible_is_one_line_with_a_remedy(params: dict[str, Any], sh
 @pytest.mark.parametrize("name", ["repulsive", "independent", "identical", "0.25"])
 def test_rows_of_a_gallery_are_correlated_as_asked_and_begin_with_the_seed_alone(count: int, name: str) -> None:
     rows = [_row(variants=count, variant=k + 1, correlation=name) for k in range(count)]
-    rho = rho_of(VariantParams(variants=count, correlation=name))
+    rho = rho_of(count, name)
     assert np.allclose(np.inner(rows, rows), (1 - rho) * np.eye(count) + rho, atol=1e-6)
     assert rows[0][0] == 1
 

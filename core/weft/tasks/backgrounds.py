@@ -52,8 +52,8 @@ def backgrounds(
     exemplar: np.ndarray | None = None,
     *,
     prompt: str,
-    count: int,
-    apart: str,
+    variants: int,
+    correlation: str,
     method: str,
     optimize: int,
     rate: float,
@@ -65,8 +65,8 @@ def backgrounds(
     report: bool,
     network: Network | None = None,
 ) -> Iterator[Event]:
-    """Close the generator to cancel. The last event is the Result: `backgrounds` u1 [count, H, W, 3], as large as the
-    image, with `report` or `compare` also `contact_sheet`; info with what was painted, seconds and measures; with
+    """Close the generator to cancel. The last event is the Result: `backgrounds` u1 [variants, H, W, 3], as large as
+    the image, with `report` or `compare` also `contact_sheet`; info with what was painted, seconds and measures; with
     `compare` `comparison`, a row of measures for each method and number of steps.
 
     image: f4 [H, W, 3] sRGB in [0, 1]. mask: bool [H, W], the object. exemplar: f4 [h, w, 3], what is to be around it,
@@ -77,12 +77,12 @@ def backgrounds(
     torch.set_num_threads(1)  # the same bytes everywhere; and beside Numba's threads torch's only wait for each other
     clock = Clock()
     checked_object(image, mask)
-    coupling, chosen = checked_coupling(count, apart), find_method(method)
+    coupling, chosen = checked_coupling(variants, correlation), find_method(method)
     keeping = Keeping(optimize, rate)
     height, width = image.shape[:2]
     worked = _worked(image, size, network)
     patches = worked + min(height * width, FINEST**2) if network is None else 0
-    check_memory(count, height, width, worked=worked, patches=patches)
+    check_memory(variants, height, width, worked=worked, patches=patches)
     setting: Setting
     if network is None:
         material, backdrop = choose_backdrop(prompt, exemplar, pattern_scale)
@@ -101,15 +101,15 @@ def backgrounds(
         yield from job.run(row, compare or report)
     if network is not None:
         yield from network.warnings([prompt])
-    made = np.empty((count, *image.shape), np.uint8)
-    for i in range(count):
-        yield Progress("finish", i + 1, count, "as large as the photograph")
+    made = np.empty((variants, *image.shape), np.uint8)
+    for i in range(variants):
+        yield Progress("finish", i + 1, variants, "as large as the photograph")
         with clock.phase("finish"):
             painted = setting.enlarged(job.samples[chosen.name][i : i + 1])
             made[i] = to_bytes(joined(image, painted, mask, job.coarseness))
     arrays: dict[str, np.ndarray] = {"backgrounds": made}
     info: dict[str, Any] = {
-        "material": setting.material, "method": chosen.name, "count": count, "apart": apart,
+        "material": setting.material, "method": chosen.name, "variants": variants,
         "correlation": round(float(coupling.correlation[0, 1]), 4), "size": list(image.shape[1::-1]),
         "worked_at": list(job.photograph.shape[1::-1]), "first_preview": clock.first_preview,
     }  # fmt: skip

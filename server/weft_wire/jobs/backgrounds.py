@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from weft_wire.arrays import ArraySpec
-from weft_wire.errors import WireError
 from weft_wire.jobs import parts
 from weft_wire.jobs.networks import NetworkParams
 from weft_wire.jobs.task import Task
-from weft_wire.jobs.variants import MOST, VariantParams, rho_of
+from weft_wire.jobs.variants import MOST, rho_of
 from weft_wire.parameters import param
 
 __all__ = ["BACKGROUNDS", "METHODS", "BackgroundsParams"]
@@ -19,15 +18,15 @@ METHODS = ("coupled", "inversion", "object-inversion", "sdedit", "inpainting")
 
 @dataclass(frozen=True, slots=True)
 class BackgroundsParams(NetworkParams):
-    """What a backgrounds job can be asked for. It makes all its variants, which are not those of a gallery."""
+    """What a backgrounds job can be asked for. One job makes all variants: they share the object."""
 
     prompt: str = param(
         "", maximum=2000, help="what is to be around the object, in words; empty: more of what the photograph shows"
     )
-    count: int = param(4, minimum=2, maximum=MOST, help="how many backgrounds there are to be")
-    apart: str = param(
+    variants: int = param(4, minimum=2, maximum=MOST, help="how many backgrounds there are to be")
+    correlation: str = param(
         "repulsive", maximum=40,
-        help="correlation of their noises: repulsive, independent, identical, or a number between -1/(count-1) and 1",
+        help="of their noises: repulsive, independent, identical, or a number between -1/(variants-1) and 1",
     )  # fmt: skip
     method: str = param(
         "coupled", choices=METHODS, help="how the object is kept; all but the first are to compare with"
@@ -50,10 +49,7 @@ class BackgroundsParams(NetworkParams):
 
 
 def _check(params: BackgroundsParams, names: frozenset[str]) -> None:
-    try:
-        rho_of(VariantParams(variants=params.count, correlation=params.apart))
-    except WireError as error:
-        raise WireError(error.code, error.message.replace("variants", "backgrounds"), error.hint) from None
+    rho_of(params.variants, params.correlation)
 
 
 BACKGROUNDS = Task(

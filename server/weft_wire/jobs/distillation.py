@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from weft_wire.jobs import parts
-from weft_wire.jobs.networks import NetworkParams
+from weft_wire.jobs.variants import VariantParams
 from weft_wire.parameters import param
 
 __all__ = ["RULES", "DistillationParams"]
@@ -14,7 +14,7 @@ RULES = ("csd_edit", "dds", "csd", "sds")
 
 
 @dataclass(frozen=True, slots=True)
-class DistillationParams(NetworkParams):
+class DistillationParams(VariantParams):
     """Parameters that edits of panoramas, videos and scenes share. Zeros mean what suits the model."""
 
     prompt: str = parts.prompt_param()

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from weft_wire.arrays import ArraySpec
 from weft_wire.errors import WireError
 from weft_wire.jobs import parts
-from weft_wire.jobs.networks import NetworkParams, view_size_param
+from weft_wire.jobs.networks import view_size_param
 from weft_wire.jobs.task import Task
+from weft_wire.jobs.variants import VariantParams
 from weft_wire.parameters import param
 
 __all__ = ["ILLUSION", "VIEWS", "IllusionParams"]
@@ -21,7 +22,7 @@ _SLOTS = (1, 2, 3)
 
 
 @dataclass(frozen=True, slots=True)
-class IllusionParams(NetworkParams):
+class IllusionParams(VariantParams):
     """What an illusion job can be asked for."""
 
     prompt_1: str = param("", maximum=2000, help="what the first view shows, in words")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from weft_wire.jobs.variants import VariantParams
 from weft_wire.parameters import param
 
 __all__ = ["EMBEDDED_VIEW", "NETWORK", "NetworkParams", "view_size_param"]
@@ -15,7 +14,7 @@ EMBEDDED_VIEW = 256  # px, of the denoiser that needs no weights, unless a job s
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkParams(VariantParams):
+class NetworkParams:
     """Which model denoises, and how it is conditioned. The embedded denoiser uses none but `model`."""
 
     model: str = param("exemplar", maximum=120, help="the denoiser; `weft models` lists them")

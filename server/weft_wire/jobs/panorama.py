@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from weft_wire.arrays import ArraySpec
 from weft_wire.errors import WireError
 from weft_wire.jobs import parts
-from weft_wire.jobs.networks import NetworkParams, view_size_param
+from weft_wire.jobs.networks import view_size_param
 from weft_wire.jobs.task import Task
+from weft_wire.jobs.variants import VariantParams
 from weft_wire.parameters import param
 
 __all__ = ["PANORAMA", "PanoramaParams"]
 
 
 @dataclass(frozen=True, slots=True)
-class PanoramaParams(NetworkParams):
+class PanoramaParams(VariantParams):
     """What a panorama job can be asked for."""
 
     prompt: str = parts.prompt_param()

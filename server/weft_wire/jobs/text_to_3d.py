@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from weft_wire.jobs import parts, scenes
-from weft_wire.jobs.networks import NetworkParams
 from weft_wire.jobs.task import Task
+from weft_wire.jobs.variants import VariantParams
 from weft_wire.parameters import param
 
 __all__ = ["TEXT_TO_3D", "TextTo3dParams"]
 
 
 @dataclass(frozen=True, slots=True)
-class TextTo3dParams(NetworkParams):
+class TextTo3dParams(VariantParams):
     """What a text-to-3d job can be asked for."""
 
     prompt: str = parts.prompt_param()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from weft_wire.arrays import ArraySpec
 from weft_wire.errors import WireError
+from weft_wire.jobs.networks import NetworkParams
 from weft_wire.parameters import param
 
 __all__ = [
@@ -41,8 +42,8 @@ DIMENSIONS = {"variants": (2, MOST), "noises": (1, 256), "kept": (1, 256)}
 
 
 @dataclass(frozen=True, slots=True)
-class VariantParams:
-    """Which of how many variants a job makes."""
+class VariantParams(NetworkParams):
+    """Which of how many variants a job makes, beside the model that makes it."""
 
     variants: int = param(
         1, minimum=1, maximum=MOST, section=GALLERY, help="how many variants of the result there are to be"
@@ -62,20 +63,20 @@ def rho_range(variants: int) -> tuple[float, float]:
     return -1 / (variants - 1), 1.0
 
 
-def rho_of(params: VariantParams) -> float:
-    """The correlation asked for. Raises for what is neither a name nor a number in range, naming the range."""
-    low, high = rho_range(params.variants)
+def rho_of(variants: int, correlation: str) -> float:
+    """The correlation of so many noises by its name, or the number in range. Raises for all else, naming the range."""
+    low, high = rho_range(variants)
     named = dict(zip(CORRELATIONS, (low, 0.0, high), strict=True))
-    text = params.correlation.strip().lower()
+    text = correlation.strip().lower()
     if text in named:
         return named[text]
     try:
         rho = float(text)
     except ValueError:
-        message = f"correlation = {params.correlation!r} is neither a number nor {', '.join(CORRELATIONS)}"
+        message = f"correlation = {correlation!r} is neither a number nor {', '.join(CORRELATIONS)}"
         raise WireError("invalid_parameter", message, "repulsive gives the most different variants") from None
     if not low - _SLACK <= rho <= high:
-        message = f"{params.variants} variants cannot all be correlated by {text}"
+        message = f"{variants} variants cannot all be correlated by {text}"
         raise WireError("invalid_parameter", message, f"choose a correlation between {low:.4g} and {high:g}")
     return max(rho, low)
 
@@ -89,7 +90,7 @@ def check_variant(params: VariantParams, shapes: Mapping[str, tuple[int, ...]]) 
         if given := [name for name in ("coupling", "anchor") if name in shapes]:
             raise WireError("invalid_parameter", f"{given[0]} is given for 1 variant", "set variants to 2 or more")
         return
-    rho_of(params)
+    rho_of(params.variants, params.correlation)
     if "coupling" in shapes and shapes["coupling"][0] != params.variants:
         rows = f"coupling has {shapes['coupling'][0]} rows for {params.variants} variants"
         raise WireError("invalid_array", rows, "set variants to the number of rows")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from weft_wire.arrays import ArraySpec
 from weft_wire.errors import WireError
 from weft_wire.jobs import parts
-from weft_wire.jobs.networks import NETWORK, NetworkParams, view_size_param
+from weft_wire.jobs.networks import NETWORK, view_size_param
+from weft_wire.jobs.variants import VariantParams
 from weft_wire.parameters import param
 
 __all__ = ["DIMENSIONS", "INPUTS", "RESULTS", "TOGETHER", "ViewsParams", "check_views"]
@@ -21,7 +22,7 @@ ALONE = ("synchronized", "synchronized_once", "per_view")  # those that ask noth
 
 
 @dataclass(frozen=True, slots=True)
-class ViewsParams(NetworkParams):
+class ViewsParams(VariantParams):
     """How views are edited together."""
 
     way: str = param(
