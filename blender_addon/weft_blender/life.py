@@ -16,6 +16,7 @@ import numpy as np
 
 from weft_wire import events
 from weft_wire.errors import WireError
+from weft_wire.jobs.variants import THUMBNAIL
 
 from . import unloading
 from .before import commit, restore
@@ -24,6 +25,7 @@ from .errors import SceneError, describe
 from .gallery import enrol, has_kin, stored, variant_of, wear
 from .link import LINK
 from .starting import send_rest
+from .thumbnails import shrunk
 
 __all__ = ["attach", "cancel", "choose", "fail", "pump"]
 
@@ -137,25 +139,15 @@ def follow(job: Job, event: Any) -> None:
             change_state(job, event.state, event.error)
         case events.ResultEvent():
             job.info, job.arrays = event.result.info, event.result.arrays
-            DESK.result = DESK.thread.submit(prepare, job, event.result.arrays, DESK.kept, inputs_of(job))
+            DESK.result = DESK.thread.submit(prepare, job, event.result.arrays, DESK.kept)
         case events.FailedRequest():
             change_state(job, "failed", event.error)
 
 
-def inputs_of(job: Job) -> Mapping[str, np.ndarray]:
-    """What is known of what a variant was made of."""
-    known = DESK.inputs.get(job.gallery)
-    if known is not None or not job.gallery:
-        return known.arrays if known is not None else {}
-    return job.task.inputs_again(job.targets)
-
-
-def prepare(
-    job: Job, arrays: Mapping[str, np.ndarray], kept: Sequence[Any], inputs: Mapping[str, np.ndarray]
-) -> tuple[list[Any], np.ndarray | None]:
+def prepare(job: Job, arrays: Mapping[str, np.ndarray], kept: Sequence[Any]) -> tuple[list[Any], np.ndarray | None]:
     """What `finish` takes, of a result: a value for each target, and a variant's small picture. Runs on the thread."""
-    picture = job.task.picture(arrays, inputs, job.params) if job.gallery else None
-    return job.task.prepare_result(arrays, kept), picture
+    thumbnail = arrays.get(THUMBNAIL.name)
+    return job.task.prepare_result(arrays, kept), None if thumbnail is None else shrunk(thumbnail)
 
 
 def change_state(job: Job, state: str, error: WireError | None) -> None:

@@ -8,7 +8,6 @@ panel, the buttons, the properties and a job's life know nothing else about it.
     keep(targets)                            what of the scene is needed to prepare pictures, one value a target
     prepare_preview, prepare_result          arrays to what Blender takes; run on a thread, touch no datablock
     show_preview, show_result                on the main thread, quick
-    picture(arrays, inputs, params)          the result as a small picture, of tasks whose jobs may be variants
     wear, wears                              of such: a finished result in its place again, and whether it is there
 """
 
@@ -29,7 +28,6 @@ from weft_wire.parameters import params_of
 from .cameras import export_cameras
 from .exemplar import read_image
 from .images import prepare
-from .thumbnails import first_picture
 
 __all__ = ["EMBEDDED", "REFERENCE", "Collected", "SceneTask", "reference"]
 
@@ -161,17 +159,6 @@ class SceneTask(ABC):
         that holds the result, so that it counts as finished."""
 
     # Variants
-
-    def inputs_again(self, targets: Sequence[Any]) -> dict[str, np.ndarray]:
-        """Of what a job was made of, that which `picture` looks at, out of the scene: Blender was started anew."""
-        return {}
-
-    def picture(
-        self, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], params: Mapping[str, Any]
-    ) -> np.ndarray | None:
-        """The result as u1 [SIDE, SIDE, 3]; None where there is nothing to see. `inputs` is what the job was made of,
-        as far as that is known. Runs on the thread."""
-        return first_picture(arrays)
 
     def wear(self, job_id: str, index: int, target: Any) -> bool:
         """Show result number `index` of a finished job, which lies in datablocks, in the place of another variant; not

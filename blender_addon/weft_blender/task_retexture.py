@@ -20,11 +20,9 @@ from .images import image_of, pack, paint, read_bytes
 from .pixels import encode_png
 from .retexture_parts import Part, add_masks, add_part, gather
 from .slots import dress, former_material
-from .small_renders import draw_meshes
 from .swaps import shown_by, swap_image
 from .tags import INDEX, JOB, tag, tagged, weft_name
 from .task import REFERENCE, Collected, SceneTask
-from .thumbnails import first_picture
 
 __all__ = ["RetextureTask"]
 
@@ -111,13 +109,6 @@ class RetextureTask(SceneTask):
             return ""
         image.use_fake_user = True
         return f"'{target.label}' is gone: its texture is kept as the image '{image.name}'"
-
-    def picture(
-        self, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], params: Mapping[str, Any]
-    ) -> np.ndarray | None:
-        """The meshes with their textures."""
-        shaped = draw_meshes(inputs, arrays)
-        return first_picture(arrays) if shaped is None else shaped
 
     def wear(self, job_id: str, index: int, target: Part) -> bool:
         image = tagged(bpy.data.images, job_id, index)

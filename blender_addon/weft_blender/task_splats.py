@@ -19,7 +19,6 @@ from weft_wire.jobs import SPLAT_TEXTURE, SplatTextureParams
 from .errors import SceneError
 from .export import Target
 from .pixels import to_linear
-from .small_renders import draw_splats
 from .splat_copies import copy_for, keep_former, wear_variant, wears_variant
 from .splat_mesh import arrays_of, check_splats, paint_splats, recolour, rgb_of
 from .tags import PARAMETERS, tagged
@@ -92,12 +91,6 @@ class SplatTask(SceneTask):
         recolour(mesh, linear)
         keep_former(mesh)
         return mark(mesh, target.object, parameters)
-
-    def picture(
-        self, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], params: Mapping[str, Any]
-    ) -> np.ndarray | None:
-        """The splats in their colours."""
-        return draw_splats(inputs, arrays["splats.dc"], str(params["up"]))
 
     def wear(self, job_id: str, index: int, target: Target) -> bool:
         return wear_variant(target.object, job_id, index)

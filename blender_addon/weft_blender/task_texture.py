@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import bpy
@@ -11,17 +10,14 @@ import numpy as np
 
 from weft_wire.jobs import TEXTURE, TextureParams
 
-from .errors import SceneError
-from .export import Target, export_objects, read_surface
+from .export import Target, export_objects
 from .images import image_of, pack, paint
 from .nodes import tree_of
 from .pixels import encode_png
 from .slots import dress, materials_of
-from .small_renders import draw_meshes
 from .swaps import shown_by, swap_image
 from .tags import tag, tagged
 from .task import REFERENCE, Collected, SceneTask
-from .thumbnails import first_picture
 
 __all__ = ["TextureTask"]
 
@@ -96,22 +92,6 @@ class TextureTask(SceneTask):
             return f"'{target.object}' is gone: its texture is kept as the image '{image.name}'"
         dress(obj, material_of(target, job_id, index, image), job_id)
         return ""
-
-    def inputs_again(self, targets: Sequence[Target]) -> dict[str, np.ndarray]:
-        arrays = {}
-        for index, target in enumerate(targets):
-            with suppress(SceneError, KeyError):  # changed or gone: then there are layouts to be seen
-                surface = read_surface(bpy.data.objects[target.object], target.layer)
-                named = {"vertices": surface.vertices, "faces": surface.faces, "uv": surface.uv}
-                arrays |= {f"mesh.{index}.{name}": array for name, array in named.items() if array is not None}
-        return arrays
-
-    def picture(
-        self, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], params: Mapping[str, Any]
-    ) -> np.ndarray | None:
-        """The meshes with their textures."""
-        shaped = draw_meshes(inputs, arrays)
-        return first_picture(arrays) if shaped is None else shaped
 
     def wear(self, job_id: str, index: int, target: Target) -> bool:
         obj, image = bpy.data.objects.get(target.object), tagged(bpy.data.images, job_id, index)

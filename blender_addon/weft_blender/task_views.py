@@ -27,7 +27,6 @@ from .slots import dress, materials_of
 from .swaps import shown_by, swap_image
 from .tags import tag, tagged
 from .task import EMBEDDED, Collected, SceneTask
-from .thumbnails import first_picture
 from .view_cameras import ALL_AROUND, CAMERAS
 from .view_renders import check_rendered, render_views
 
@@ -168,12 +167,6 @@ class ViewsTask(SceneTask):
             return f"'{target.object}' is gone: its texture is kept as the image '{image.name}'"
         dress(obj, material_of(target, job_id, index, image), job_id)
         return ""
-
-    def picture(
-        self, arrays: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], params: Mapping[str, Any]
-    ) -> np.ndarray | None:
-        """The first view, which tells more than its texture."""
-        return first_picture({"view.images": arrays["view.images"]})
 
     def wear(self, job_id: str, index: int, target: ViewTarget) -> bool:
         if not target.object:

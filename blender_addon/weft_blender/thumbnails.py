@@ -7,7 +7,6 @@ icon_of(item) → int                    what layout.template_icon takes; 0 with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import bpy
@@ -17,21 +16,13 @@ import numpy as np
 from .pixels import sample, shrink, to_blender
 from .tags import JOB
 
-__all__ = ["SIDE", "clear", "first_picture", "icon_of", "keep_picture", "picture_of", "shrunk"]
+__all__ = ["SIDE", "clear", "icon_of", "keep_picture", "picture_of", "shrunk"]
 
 SIDE = 128  # px
 PICTURE = "weft_picture"  # on results
 BACKGROUND = 56  # sRGB, 0 to 255, around pictures that are no square; that of Blender's panels
 
 _icons: Any = None  # Blender's collection of pictures, made when the first is drawn
-
-
-def first_picture(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """u1 [SIDE, SIDE, 3] of the first picture among a job's results, or the first of several; None without one."""
-    for array in arrays.values():
-        if array.dtype == np.uint8 and array.ndim in (3, 4) and array.shape[-1] == 3:
-            return shrunk(array if array.ndim == 3 else array[0])
-    return None
 
 
 def shrunk(image: np.ndarray) -> np.ndarray:

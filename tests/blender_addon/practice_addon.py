@@ -221,6 +221,7 @@ def varied(runner: Any) -> Any:
                 told = {"number": number, "of": count, "row": row, "correlation": params["correlation"]}
                 told["anchor"] = arrays["anchor"].tolist() if "anchor" in arrays else None
                 results = {name: shaded(name, array, number - 1) for name, array in event.arrays.items()}
+                results["thumbnail"] = np.full((32, 48, 3), 40 * number, np.uint8)
                 event = Result(results, {**event.info, "variant": told})
             yield event
 

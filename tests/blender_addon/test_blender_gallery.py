@@ -31,11 +31,7 @@ def params(prompt: str = "amble", variants: int = 3, **values: Any) -> TexturePa
 
 
 @pytest.fixture
-def obj(bpy: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A cube, which has coarse thumbnails."""
-    from weft_blender import small_renders
-
-    monkeypatch.setattr(small_renders, "POINTS", 1000)
+def obj(bpy: Any) -> Any:
     bpy.ops.mesh.primitive_cube_add()
     bpy.context.object.data.materials.append(bpy.data.materials.new("Before"))
     return bpy.context.object
@@ -195,7 +191,7 @@ def test_reloaded_file_gets_all_variants(
     for variant in the_gallery().variants.values():
         picture = picture_of(variant.items[0])
         assert picture is not None
-        assert picture[0, 0].tolist() == [BACKGROUND] * 3, "thumbnails show the mesh, not its layout"
+        assert picture[0, 0].tolist() == [BACKGROUND] * 3, "the server's picture, in a square"
 
 
 @pytest.mark.parametrize("task", ["texture", "splat_texture"])
@@ -315,7 +311,7 @@ def test_slider_spans_all_that_so_many_noises_can_have(addon: Any, count: int) -
     assert [correlation(t, count) for t in (0, 0.5, 1)] == pytest.approx([low, (low + high) / 2, high])
     for likeness in (0, 1):
         text = f"{correlation(likeness, count):.9g}"  # as it is sent
-        assert rho_of(params(variants=count, correlation=text)) == pytest.approx((low, high)[likeness])
+        assert rho_of(count, text) == pytest.approx((low, high)[likeness])
 
 
 def test_real_variants_differ(bpy: Any, obj: Any, server: Any) -> None:
@@ -352,27 +348,3 @@ def test_strip_has_a_button_and_a_star_for_each_variant(bpy: Any, obj: Any, link
     assert "ρ = 1.00 (from -0.25 to 1)" in [options.get("text") for _, options in calls]
     known = set(bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items.keys())
     assert {options["icon"] for _, options in calls if "icon" in options} <= known
-
-
-def test_small_renders_show_what_is_in_front(addon: Any) -> None:
-    """Of two upright squares, seen from -Y, the red one hides the green one behind it."""
-    from weft_blender.small_renders import draw_meshes, draw_splats
-    from weft_blender.thumbnails import BACKGROUND, SIDE
-
-    square = np.array([[-1, 0, -1], [1, 0, -1], [1, 0, 1], [-1, 0, 1]], np.float32)
-    faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
-    inputs: dict[str, np.ndarray] = {}
-    for i, forward in enumerate((-0.4, 0.4)):
-        inputs |= {f"mesh.{i}.vertices": square + np.array([0, forward, 0], np.float32), f"mesh.{i}.faces": faces}
-        inputs[f"mesh.{i}.uv"] = (square[:, [0, 2]] / 2 + 0.5)[faces]
-    red, green = (np.full((8, 8, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 255, 0)))
-    picture = draw_meshes(inputs, {"texture.0": red, "texture.1": green})
-    assert picture is not None
-    middle = picture[SIDE // 2 - 8 : SIDE // 2 + 8, SIDE // 2 - 8 : SIDE // 2 + 8].reshape(-1, 3)
-    assert (middle[:, 0] > 100).all()
-    assert not middle[:, 1:].any()
-    assert picture[0, 0].tolist() == [BACKGROUND] * 3
-    assert draw_meshes({}, {"texture.0": red}) is None
-    assert draw_meshes({**inputs, "mesh.0.vertices": 0 * square}, {"texture.0": red}) is None
-    clouds = {"splats.means": square, "splats.log_scales": np.full((4, 3), -2.0), "splats.logits": np.full(4, -9.0)}
-    assert draw_splats(clouds, np.zeros((4, 3)), "z") is None, "all of them are too faint"
