@@ -11,7 +11,7 @@ from weft_wire.keys import authorized_keys, key_pair, public_hex
 __all__ = ["DOMAIN", "Gate"]
 
 DOMAIN = b"weft"
-RELOAD = 0.5  # seconds, so that a revocation is live within one
+RELOAD = 0.5  # seconds, for changes that the clock of files is too coarse to tell
 log = logging.getLogger("weft.server")
 
 
@@ -28,8 +28,8 @@ class Gate:
         self.reload()
 
     def admits(self, user: str) -> bool:
-        """Whether the key (hex) is authorised now; one that was authorised a moment ago comes in at once."""
-        if time.monotonic() - self._loaded > RELOAD or (user not in self._users and self._changed() != self._seen):
+        """Whether the key (hex) is authorised now: what was authorised or revoked a moment ago counts at once."""
+        if time.monotonic() - self._loaded > RELOAD or self._changed() != self._seen:
             self.reload()
         return user in self._users
 
