@@ -126,15 +126,15 @@ def _coupling(arguments: argparse.Namespace) -> tuple[dict[str, np.ndarray], int
         raise WireError("invalid_parameter", "--like has no use for --coupling-file", "choose one of them")
     if count == MOST:
         raise WireError("invalid_parameter", f"{count} variants beside the earlier one", f"choose 2 to {MOST - 1}")
-    earlier = _earlier(arguments.like)
+    earlier = _earlier(arguments.like, arguments.task)
     if getattr(arguments, "seed", earlier.seed) != earlier.seed:
         raise WireError("invalid_parameter", f"--like brings the seed {earlier.seed}", "leave --seed out")
     arguments.seed, arguments.variants = earlier.seed, count + 1  # it is the first, and there already
     return {"anchor": np.array(earlier.row, np.float32)}, 2, count
 
 
-def _earlier(text: str) -> Earlier:
-    """Number N of the gallery that FILE tells of, from FILE:N."""
+def _earlier(text: str, task: str) -> Earlier:
+    """Number N of the gallery of that task that FILE tells of, from FILE:N."""
     file, _, number = text.rpartition(":")
     if not file or not number.isdecimal():
         raise WireError("invalid_input", f"--like {text!r} names no variant", "write FILE:N, as in moss_gallery.json:2")
@@ -146,9 +146,12 @@ def _earlier(text: str) -> Earlier:
         if content["format"] != RECORD:
             raise ValueError
         rows = {int(each["number"]): tuple(map(float, each["row"])) for each in content["variants"]}
-        seed = int(content["seed"])
+        made, seed = str(content["task"]), int(content["seed"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise WireError("invalid_input", f"{file!r} tells of no gallery", "a gallery writes OUT_gallery.json") from None
+    if made != task:
+        message = f"{file!r} tells of variants of {made}, and these would be of {task}"
+        raise WireError("invalid_input", message, "noises of another task mean something else: go on with the same")
     if int(number) not in rows:
         raise WireError("invalid_input", f"{file!r} has no variant {number}", f"it has {', '.join(map(str, rows))}")
     return Earlier(seed, rows[int(number)])

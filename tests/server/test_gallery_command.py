@@ -75,6 +75,10 @@ def test_more_like_one_are_nearer_to_it_than_its_opposite(made: Path) -> None:
         (["--like", "a.json"], "names no variant"),
         (["--like", "a.json:2"], "there is no file 'a.json'"),
         (["--like", "notes.json:2"], "tells of no gallery"),
+        (["--like", "cow.json:2"], "tells of variants of texture, and these would be of panorama"),
+        (["--like", "sky.json:2"], "has no variant 2"),
+        (["--like", "sky.json:1", "--seed", "8"], "brings the seed 7"),
+        (["--like", "sky.json:1", "--variants", "16"], "16 variants beside the earlier one"),
         (["--coupling-file", "notes.json"], "notes.json"),
         (["--coupling-file", "three.json", "--variants", "4"], "3 rows for 4 variants"),
         (["--coupling-file", "three.json", "--correlation", "0"], "both --correlation and --coupling-file"),
@@ -88,6 +92,9 @@ def test_what_is_wrong_is_one_line(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WEFT_HOME", str(tmp_path))
     (tmp_path / "notes.json").write_text('{"format": "notes", "variants": []}')
+    for name, task in (("cow", "texture"), ("sky", "panorama")):
+        record = {"format": "weft gallery", "task": task, "seed": 7, "variants": [{"number": 1, "row": [1.0, 0.0]}]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(record))
     save_coupling(tmp_path / "three.json", np.eye(3), {})
     photo(tmp_path / "new_2.png")
     assert says in refused("gallery", "panorama", "--prompt", "moss", "-o", "new.png", *arguments)
