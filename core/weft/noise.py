@@ -71,7 +71,7 @@ def generator(seed: int, *stream: int, device: torch.device | str = "cpu") -> to
 def gaussian(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """N(0, I), float32, on the generator's device."""
     drawn = torch.randn(shape, generator=generator, device=generator.device)
-    if not isinstance(generator, _Mixture):
+    if not isinstance(generator, _Mixture) or not drawn.numel():
         return drawn
     values = _eights(drawn, generator.rest)
     more = [_eights(torch.randn(shape, generator=source, device=source.device), source) for source in generator.more]
