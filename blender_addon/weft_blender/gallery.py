@@ -21,7 +21,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from weft_wire.jobs.variants import rho_range
+from weft_wire.jobs.variants import DIMENSIONS, rho_range
 
 from .before import commit
 from .errors import SceneError
@@ -38,6 +38,7 @@ __all__ = [
     "anchor_at",
     "correlation",
     "enrol",
+    "fresh_row",
     "galleries",
     "gallery_called",
     "has_kin",
@@ -200,6 +201,17 @@ def enrol(job: Any, picture: np.ndarray | None) -> None:
         item.use_fake_user = True
     if picture is not None:
         keep_picture(found.items[0], picture)
+
+
+def fresh_row(variant: Variant) -> np.ndarray | None:
+    """The variant's row, f4 [noises], with zeros for all other noises that its kin were made of: what goes on from it
+    takes new ones, so that the same button makes other variants each time."""
+    row = variant.row
+    if row is None:
+        return None
+    rows = [other.row for other in variants().values() if are_kin(other.job, variant.job)]
+    used = max(len(other) for other in rows if other is not None)
+    return np.pad(row, (0, max(min(used, DIMENSIONS["kept"][1]) - len(row), 0)))
 
 
 def wear(variant: Variant) -> None:

@@ -19,7 +19,7 @@ from weft_wire.parameters import from_mapping, to_mapping, validate
 from .before import restore
 from .desk import DESK, Job
 from .errors import SceneError
-from .gallery import Variant, anchor_at
+from .gallery import Variant, anchor_at, fresh_row
 from .link import LINK
 from .task import Collected
 from .tasks import task_named
@@ -55,13 +55,14 @@ def start_like(variant: Variant, count: int, rho: float, *, previews: bool = Tru
     """
     began = time.monotonic()
     check_free()
-    if variant.row is None:
+    row = fresh_row(variant)
+    if row is None:
         raise SceneError("no_row", "the server did not tell what that variant's noise was", "make a new gallery")
     values = {**variant.parameters["params"], "variants": count, "correlation": f"{rho:.9g}"}
     params = from_mapping(variant.task.declaration.params, values)
     collected = DESK.inputs.get(gallery_of(variant.job)) or collected_again(variant, params, sources)
     gallery = anchored_gallery(variant.job)
-    anchored = replace(collected, arrays={**collected.arrays, "anchor": variant.row})
+    anchored = replace(collected, arrays={**collected.arrays, "anchor": row})
     return begin_gallery(gallery, variant.task.name, params, anchored, began, previews, anchor=variant)
 
 

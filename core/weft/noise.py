@@ -33,7 +33,7 @@ class Variant(int):
     permutations U_j that multiply an octonion by its units: U_0 = I, and U_iᵀ U_j + U_jᵀ U_i = 0 for all i ≠ j
     (Hurwitz 1898, Radon 1922). So Q(row) = Σ_j row_j U_j is orthogonal, every ε = Q x is N(0, I) exactly, and of two
     variants Q Q'ᵀ + Q' Qᵀ = 2 ⟨row, row'⟩ I: the values that any one linear functional has on both correlate by
-    ⟨row, row'⟩, and ε - ε' is white. Longer rows take one more draw for every eight.
+    ⟨row, row'⟩, and ε - ε' is white. Longer rows take one more draw for every eight that are not zero.
     """
 
     row: tuple[float, ...]  # of length 1: every noise stays N(0, I)
@@ -47,8 +47,8 @@ class Variant(int):
 class _Mixture(torch.Generator):
     """The generator of a variant: `gaussian` mixes what it draws; all else comes as from the plain seed's."""
 
-    mixers: list[NDArray[np.float32]]  # Q of every eight of the row, [8, 8]
-    more: list[torch.Generator]  # that the second eight, the third, … are drawn from
+    mixers: list[NDArray[np.float32]]  # Q of the first eight of the row, and of every other that is not zero, [8, 8]
+    more: list[torch.Generator]  # that these others are drawn from
     rest: torch.Generator  # which fills up draws whose number of values is no multiple of eight
 
 
@@ -61,10 +61,10 @@ def generator(seed: int, *stream: int, device: torch.device | str = "cpu") -> to
     state = np.random.SeedSequence(int(seed), spawn_key=stream).generate_state(1, np.uint64)
     made.manual_seed(int(state[0] >> np.uint64(1)))
     if isinstance(made, _Mixture) and isinstance(seed, Variant):
-        made.mixers = [_mixer(seed.row[first : first + _UNITS]) for first in range(0, len(seed.row), _UNITS)]
-        made.rest, *made.more = (
-            generator(int(seed), *stream, _MORE + part, device=device) for part in range(len(made.mixers))
-        )
+        eights = [seed.row[first : first + _UNITS] for first in range(0, len(seed.row), _UNITS)]
+        drawn = [part for part, row in enumerate(eights) if part == 0 or any(row)]
+        made.mixers = [_mixer(eights[part]) for part in drawn]
+        made.rest, *made.more = (generator(int(seed), *stream, _MORE + part, device=device) for part in drawn)
     return made
 
 

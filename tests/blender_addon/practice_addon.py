@@ -217,8 +217,10 @@ def varied(runner: Any) -> Any:
         number, count = params.get("variant", 1), params.get("variants", 1)
         for event in runner(params, {k: v for k, v in arrays.items() if k != "anchor"}, labels):
             if isinstance(event, Result) and count > 1:
-                row = np.eye(count)[number - 1].tolist()
-                told = {"number": number, "of": count, "row": row, "correlation": params["correlation"]}
+                row = np.eye(count)[number - 1]
+                if "anchor" in arrays:
+                    row = np.concatenate([row[0] * arrays["anchor"], row[1:]])
+                told = {"number": number, "of": count, "row": row.tolist(), "correlation": params["correlation"]}
                 told["anchor"] = arrays["anchor"].tolist() if "anchor" in arrays else None
                 results = {name: shaded(name, array, number - 1) for name, array in event.arrays.items()}
                 results["thumbnail"] = np.full((32, 48, 3), 40 * number, np.uint8)

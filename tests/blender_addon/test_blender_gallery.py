@@ -272,7 +272,9 @@ def test_more_like_this_goes_on_from_the_worn_one(
     bpy.ops.weft.wear_variant(job=second.variants[1].job)
     bpy.ops.weft.more_different()
     pump_until(lambda: not job.working())
-    assert float(the_gallery().variants[2].parameters["correlation"]) == pytest.approx(-1 / 2)
+    third = the_gallery().variants[2].parameters
+    assert float(third["correlation"]) == pytest.approx(-1 / 2)
+    assert third["info"]["variant"]["anchor"] == [0, 1, 0, 0, 0], "other noises than the second gallery's follow"
     assert len(bpy.data.materials) == 2
 
 

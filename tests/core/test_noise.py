@@ -176,6 +176,15 @@ def test_variants_of_a_seed_are_white_and_as_correlated_as_their_rows(rho: float
     assert np.abs(measured - coupling.correlation).max() < 5 / math.sqrt(flat.shape[1])
 
 
+def test_eights_of_zeros_cost_no_draw():
+    row = [0.6, *[0.0] * 31, 0.8]
+    source = generator(Variant(1, row), 2)
+    assert len(getattr(source, "more")) == 1  # noqa: B009
+    drawn = gaussian((9, 9), source)
+    first, last = (gaussian((9, 9), generator(Variant(1, one), 2)) for one in ([1.0], [0.0] * 32 + [1.0]))
+    assert torch.allclose(drawn, 0.6 * first + 0.8 * last, atol=1e-6)
+
+
 @pytest.mark.parametrize("length", [2, 5, 8, 11])
 def test_any_functionals_of_two_variants_correlate_by_their_rows_alone(length: int):
     """The mixing Q of a variant is orthogonal, and Q Q'ᵀ + Q' Qᵀ = 2 ⟨row, row'⟩ I."""
