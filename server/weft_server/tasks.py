@@ -58,6 +58,7 @@ from weft_wire.jobs import (
     UNLOAD,
     Task,
 )
+from weft_wire.jobs.variants import rho_of
 
 __all__ = ["RUNNERS", "Runner", "as_declared", "capabilities", "warm_up"]
 
@@ -90,6 +91,8 @@ class Runner:
             if "prior" in params:
                 given["prior"] = prior_of(params)
             params = {name: value for name, value in params.items() if name not in NAMES and name != "prior"}
+        if "correlation" in params:  # which has names on the wire, too
+            params = params | {"correlation": rho_of(params["variants"], params["correlation"])}
         wished = {RENAMED.get(name, name): value for name, value in params.items()}
         events = self.function(**given, **wished)
         with closing(cast(Generator[Event, None, None], events)):

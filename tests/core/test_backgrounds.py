@@ -17,14 +17,13 @@ from weft.metrics import eroded
 from weft.metrics.boundary import mask_seam
 from weft.tasks import backgrounds_input
 from weft.tasks.backgrounds import backgrounds
-from weft.tasks.backgrounds_input import checked_coupling
 from weft.tasks.backgrounds_methods import METHODS, find_method
 from weft.tasks.backgrounds_outline import joined, mask_share
 from weft.tasks.backgrounds_report import measured
 from weft.tasks.events import Event, Preview, Progress, Result
 
 SMALL: dict[str, Any] = {
-    "prompt": "", "variants": 2, "correlation": "repulsive", "method": "coupled", "optimize": 2, "rate": 0.1,
+    "prompt": "", "variants": 2, "correlation": -1.0, "method": "coupled", "optimize": 2, "rate": 0.1,
     "steps": 6, "size": 96, "pattern_scale": 1.0, "compare": False, "seed": 0, "report": False,
 }  # fmt: skip
 DATA = Path(os.environ.get("WEFT_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -184,12 +183,6 @@ def test_measures_are_what_they_say() -> None:
     assert row.boundary == pytest.approx(mask_seam(image, mask), rel=0.1)
 
 
-def test_correlations_are_named_or_numbers() -> None:
-    assert checked_coupling(3, "repulsive").correlation[0, 1] == pytest.approx(-0.5)
-    assert checked_coupling(3, "-0.5").correlation[0, 1] == pytest.approx(-0.5)
-    assert checked_coupling(3, "0.25").correlation[0, 1] == pytest.approx(0.25)
-
-
 # What is refused
 
 
@@ -197,8 +190,7 @@ def test_correlations_are_named_or_numbers() -> None:
     ("changes", "error", "says"),
     [
         ({"variants": 1}, InvalidInput, "1 backgrounds, expected 2 to 16"),
-        ({"correlation": "-0.9", "variants": 3}, InvalidInput, "between -0.5 and 1"),
-        ({"correlation": "alike"}, InvalidInput, "neither a number nor repulsive"),
+        ({"correlation": -0.9, "variants": 3}, InvalidInput, "between -0.5 and 1"),
         ({"method": "magic"}, InvalidInput, "choose one of coupled"),
         ({"optimize": -1}, InvalidInput, "-1 steps"),
         ({"mask": np.zeros((96, 96), bool)}, InvalidInput, "the mask is empty"),
@@ -221,7 +213,7 @@ def test_more_than_memory_holds_is_refused_saying_how_many_fit(monkeypatch: pyte
     monkeypatch.setattr(backgrounds_input, "free_memory", lambda: 4 << 30)
     image, mask = photograph(1020)
     with pytest.raises(OutOfMemory, match=r"16 backgrounds of 1020×1020 px need \d\.\d GB, .* free \(\d+ would fit\)"):
-        next(backgrounds(image, mask, **{**SMALL, "variants": 16, "size": 1024}))
+        next(backgrounds(image, mask, **{**SMALL, "variants": 16, "correlation": 0.0, "size": 1024}))
     monkeypatch.setattr(backgrounds_input, "free_memory", lambda: 1 << 20)
     with pytest.raises(OutOfMemory, match="scale the picture down"):
         next(backgrounds(image, mask, **SMALL))

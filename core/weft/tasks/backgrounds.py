@@ -53,7 +53,7 @@ def backgrounds(
     *,
     prompt: str,
     variants: int,
-    correlation: str,
+    correlation: float,
     method: str,
     optimize: int,
     rate: float,
@@ -70,9 +70,9 @@ def backgrounds(
     `compare` `comparison`, a row of measures for each method and number of steps.
 
     image: f4 [H, W, 3] sRGB in [0, 1]. mask: bool [H, W], the object. exemplar: f4 [h, w, 3], what is to be around it,
-    instead of the prompt; without either, more of what is there. Other parameters as in
-    `weft_wire.jobs.backgrounds`. Raises WeftError before any work if something is wrong with the input. Sets torch to
-    one thread.
+    instead of the prompt; without either, more of what is there. correlation: of every two variants' noises.
+    Other parameters as in `weft_wire.jobs.backgrounds`. Raises WeftError before any work if something is wrong with the
+    input. Sets torch to one thread.
     """
     torch.set_num_threads(1)  # the same bytes everywhere; and beside Numba's threads torch's only wait for each other
     clock = Clock()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from weft.errors import InvalidImage, InvalidInput, OutOfMemory
-from weft.methods.coupled_noise import Coupling, equicorrelated, rho_range
+from weft.methods.coupled_noise import Coupling, equicorrelated
 from weft.models.device_memory import free_memory
 
 __all__ = ["LARGEST", "LEAST", "MOST", "check_memory", "checked_coupling", "checked_object"]
@@ -13,8 +13,6 @@ __all__ = ["LARGEST", "LEAST", "MOST", "check_memory", "checked_coupling", "chec
 LEAST, MOST = 2, 16  # backgrounds of a job
 LARGEST = 4096  # px of the photograph's sides
 _SMALLEST = 64
-_NAMED = ("repulsive", "independent", "identical")
-_SLACK = 1e-6  # by which a correlation in text may be beyond the range: -0.3333333 is meant for -1/3
 _BASE = 400 << 20  # bytes for compiled kernels and what the exemplar's features take at usual sizes
 _PER_PIXEL, _PER_RESULT = 60, 8  # bytes of the photograph: enlarging one result, in floats; keeping and sending it
 _PER_WORKED = 250  # bytes of a worked-on pixel and variant: noise, Adam's moments, samples, slopes, matches
@@ -39,22 +37,11 @@ def checked_object(photograph: np.ndarray, mask: np.ndarray) -> None:
         raise InvalidInput("the mask is full: there is nothing around the object", "paint what may change black")
 
 
-def checked_coupling(count: int, correlation: str) -> Coupling:
-    """Of `count` backgrounds: by name, or by the correlation of every two."""
+def checked_coupling(count: int, correlation: float) -> Coupling:
+    """Of `count` backgrounds, every two of whose noises have that correlation."""
     if not LEAST <= count <= MOST:
         raise InvalidInput(f"{count} backgrounds, expected {LEAST} to {MOST}", "four are usual")
-    low, high = rho_range(count)
-    text = correlation.strip().lower()
-    if text in _NAMED:
-        return equicorrelated(count, dict(zip(_NAMED, (low, 0.0, high), strict=True))[text])
-    try:
-        rho = float(text)
-    except ValueError:
-        raise InvalidInput(
-            f"correlation = {correlation!r} is neither a number nor {', '.join(_NAMED)}",
-            f"choose one between {low:.4g} and {high:g}",
-        ) from None
-    return equicorrelated(count, max(rho, low) if rho > low - _SLACK else rho)
+    return equicorrelated(count, correlation)
 
 
 def check_memory(count: int, height: int, width: int, *, worked: int, patches: int) -> None:
