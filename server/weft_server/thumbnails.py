@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from weft.errors import WeftError
 from weft.io.images import from_bytes, to_bytes
 from weft.tasks.gallery import picture_of_meshes, picture_of_splats
 from weft_server.received import Received
@@ -19,8 +20,12 @@ SERIES = ("frames", "view.images")  # of which the middle one is shown
 
 def thumbnail_of(arrays: dict[str, np.ndarray], made: dict[str, np.ndarray], up: str) -> dict[str, np.ndarray]:
     """The result `made`, as the wire has it, of a job with the inputs `arrays`, as u1 [h, w, 3] by its declared name;
-    nothing where there is only a scene, which would have to be rendered. `up`: of splats, as in `splat_texture`."""
-    picture = _picture(arrays, made, up)
+    nothing where there is only a scene, which would have to be rendered, or what cannot be drawn. `up`: of splats, as
+    in `splat_texture`."""
+    try:
+        picture = _picture(arrays, made, up)
+    except WeftError:
+        picture = None  # say, UVs too small to be drawn from: the result counts, not its picture
     if picture is None:
         return {}
     image = Image.fromarray(picture)

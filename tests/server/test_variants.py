@@ -11,6 +11,7 @@ from weft.errors import InvalidInput
 from weft.noise import Variant
 from weft.tasks.events import Result
 from weft_server.tasks import RUNNERS
+from weft_server.thumbnails import thumbnail_of
 from weft_server.variants import seed_of
 from weft_wire.arrays import ArrayRef
 from weft_wire.errors import WireError
@@ -125,3 +126,14 @@ def _made(arrays: dict[str, np.ndarray] | None = None, **params: Any) -> Result:
     *_, last = RUNNERS["panorama"](to_mapping(from_mapping(task.params, given)), arrays or {}, [])
     assert isinstance(last, Result)
     return last
+
+
+def test_a_result_without_a_thumbnail_is_a_result_all_the_same() -> None:
+    """UVs in one corner of the texture hit no texel of the small surface that is drawn."""
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], "f4")
+    mesh = {"mesh.0.vertices": corners, "mesh.0.faces": np.array([[0, 1, 2]], "i4")}
+    mesh["mesh.0.uv"] = (corners[:, :2] * 1e-4)[mesh["mesh.0.faces"]]
+    texture = {"texture.0": np.zeros((64, 64, 3), np.uint8)}
+    assert thumbnail_of(mesh, texture, "") == {}
+    mesh["mesh.0.uv"] = corners[:, :2][mesh["mesh.0.faces"]]
+    assert thumbnail_of(mesh, texture, "")["thumbnail"].shape[-1] == 3
