@@ -18,8 +18,8 @@ from weft.tasks.events import Preview, Result
 from weft.tasks.network import Network
 
 SMALL: dict[str, Any] = {
-    "prompt": "a beach", "variants": 2, "correlation": -1.0, "method": "coupled", "optimize": 1, "rate": 0.1, "steps": 3,
-    "size": 64, "pattern_scale": 1.0, "compare": False, "seed": 0, "report": True,
+    "prompt": "a beach", "variants": 2, "correlation": -1.0, "method": "coupled", "optimize": 1, "rate": 0.1,
+    "steps": 3, "size": 64, "pattern_scale": 1.0, "compare": False, "seed": 0, "report": True,
 }  # fmt: skip
 
 
